@@ -1,0 +1,1 @@
+"""Every app of the system, the kernel included."""

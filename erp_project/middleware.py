@@ -1,0 +1,67 @@
+"""Middleware that belongs to the installation rather than to a module."""
+
+from __future__ import annotations
+
+import re
+import time
+import uuid
+from collections.abc import Callable
+
+import structlog
+from csp.middleware import CSPMiddleware, PolicyParts
+from django.conf import settings
+from django.http import HttpRequest, HttpResponseBase
+
+REQUEST_ID_HEADER = "X-Request-ID"
+_PLAIN_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
+_QUIET_PATHS = ("/healthz", "/readyz", "/metrics", "/static/")
+
+log = structlog.get_logger("request")
+
+
+class RequestContextMiddleware:
+    """Gives every request an id, puts it on every log line and on the answer, and logs one line a request.
+
+    An id from a proxy is kept when it is short and plain; anything else could forge log lines.
+    The id is also `request.trace_id`, which error answers of the API carry.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        given = request.headers.get(REQUEST_ID_HEADER, "")
+        trace_id = given if _PLAIN_ID.fullmatch(given) else uuid.uuid4().hex
+        request.trace_id = trace_id  # type: ignore[attr-defined]
+        structlog.contextvars.clear_contextvars()
+        structlog.contextvars.bind_contextvars(request_id=trace_id)
+        started = time.perf_counter()
+        try:
+            response = self.get_response(request)
+            response[REQUEST_ID_HEADER] = trace_id
+            if settings.LOG_REQUESTS and not request.path.startswith(_QUIET_PATHS):
+                log.info(
+                    "request",
+                    method=request.method,
+                    path=request.path,
+                    status=response.status_code,
+                    ms=round((time.perf_counter() - started) * 1000, 1),
+                )
+        finally:
+            structlog.contextvars.clear_contextvars()
+        return response
+
+
+class ContentSecurityPolicyMiddleware(CSPMiddleware):
+    """The strict policy everywhere; under /admin/ the one the admin theme can work with.
+
+    A view that sets its own policy through django-csp's decorators keeps it.
+    """
+
+    def get_policy_parts(
+        self, request: HttpRequest, response: HttpResponseBase, report_only: bool = False
+    ) -> PolicyParts:
+        parts = super().get_policy_parts(request, response, report_only)
+        if not report_only and parts.config is None and request.path_info.startswith("/admin/"):
+            parts.config = settings.CSP_BACKOFFICE_DIRECTIVES
+        return parts

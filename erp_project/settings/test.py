@@ -1,0 +1,27 @@
+"""Tests: throw-away servers whose addresses tests/conftest.py puts into the environment; no network, cheap hashing."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+os.environ["ERP_IGNORE_DOTENV"] = "1"  # a developer's .env must not change what tests prove
+_SCRATCH = Path(os.environ.get("ERP_TEST_DIR") or tempfile.mkdtemp(prefix="meridian-test-"))
+os.environ["ERP_DATA_DIR"] = str(_SCRATCH / "data" / os.environ.get("PYTEST_XDIST_WORKER", "main"))
+os.environ.setdefault("SECRET_KEY", "tests-only-" + "0" * 40)
+for _name in ("ERP_MODULES", "ERP_DEMO", "DEBUG", "EMAIL_URL", "IMAP_URL", "PUBLIC_URL", "ERP_STORAGE"):
+    os.environ.pop(_name, None)
+if os.environ.get("ERP_TEST_MODULES"):
+    os.environ["ERP_MODULES"] = os.environ["ERP_TEST_MODULES"]
+
+from .base import *  # noqa: E402, F403
+from .base import DATABASES, ERP_DATA_DIR  # noqa: E402
+
+ERP_DATA_DIR.mkdir(parents=True, exist_ok=True)
+ALLOWED_HOSTS = ["testserver", "localhost", "127.0.0.1"]
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
+WHITENOISE_USE_FINDERS = True
+WHITENOISE_AUTOREFRESH = True  # no scan of every static file at each client
+DATABASES["default"]["CONN_HEALTH_CHECKS"] = False
