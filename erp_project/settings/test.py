@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from pathlib import Path
 
 os.environ["ERP_IGNORE_DOTENV"] = "1"  # a developer's .env must not change what tests prove
-_SCRATCH = Path(os.environ.get("ERP_TEST_DIR") or tempfile.mkdtemp(prefix="meridian-test-"))
+_SCRATCH = Path(os.environ.get("ERP_TEST_DIR") or Path(__file__).resolve().parents[2] / "var" / "test")
 os.environ["ERP_DATA_DIR"] = str(_SCRATCH / "data" / os.environ.get("PYTEST_XDIST_WORKER", "main"))
 os.environ.setdefault("SECRET_KEY", "tests-only-" + "0" * 40)
 for _name in ("ERP_MODULES", "ERP_DEMO", "DEBUG", "EMAIL_URL", "IMAP_URL", "PUBLIC_URL", "ERP_STORAGE"):

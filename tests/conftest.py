@@ -1,0 +1,92 @@
+"""Root of the test suite: throw-away PostgreSQL and Valkey, one database and one cache a worker.
+
+The servers start when this file is imported, before Django reads its settings, once a pytest run: the controlling
+process starts them and the workers of pytest-xdist inherit their addresses. They end with the run, whatever ends it.
+With MERIDIAN_TEST_DATABASE_URL (and MERIDIAN_TEST_REDIS_URL) given, those servers are used and none is started.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+if str(ROOT) not in sys.path:
+    sys.path.insert(0, str(ROOT))
+
+from apps.core.runtime.scratch import Scratch, start_scratch  # noqa: E402  (needs the path above)
+
+_WORKER = os.environ.get("PYTEST_XDIST_WORKER", "")
+_scratch: Scratch | None = None
+
+
+def _start_servers() -> None:
+    global _scratch
+    if os.environ.get("MERIDIAN_TEST_DATABASE_URL"):
+        os.environ["DATABASE_URL"] = os.environ["MERIDIAN_TEST_DATABASE_URL"]
+        os.environ["REDIS_URL"] = os.environ.get("MERIDIAN_TEST_REDIS_URL", "redis://127.0.0.1:6379/0")
+        return
+    _scratch = start_scratch()
+    atexit.register(_stop_servers)
+    os.environ.update(_scratch.environment)
+
+
+def _stop_servers() -> None:
+    global _scratch
+    if _scratch is not None:
+        _scratch.stop()
+        _scratch = None
+
+
+def _separate_redis(worker: str) -> None:
+    """Every worker gets numbered databases of its own, two in a row: broker and cache."""
+    base, _, number = os.environ["REDIS_URL"].rpartition("/")
+    os.environ["REDIS_URL"] = f"{base}/{int(number) + 2 * (int(worker.removeprefix('gw')) + 1)}"
+
+
+if _WORKER:
+    _separate_redis(_WORKER)
+else:
+    _start_servers()
+
+os.environ["DJANGO_SETTINGS_MODULE"] = "erp_project.settings.test"
+
+import django  # noqa: E402  (the settings need the addresses above)
+
+django.setup()
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    _stop_servers()
+
+
+@pytest.fixture(autouse=True)
+def _fresh_cache_and_mailbox() -> None:
+    """Nothing that an earlier test cached or sent may be seen by the next one."""
+    from django.core import mail
+    from django.core.cache import cache
+
+    cache.clear()
+    if hasattr(mail, "outbox"):
+        mail.outbox.clear()
+
+
+@pytest.fixture
+def data_dir() -> Path:
+    """The data directory of this worker."""
+    from django.conf import settings
+
+    return Path(settings.ERP_DATA_DIR)
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Real input files that lie beside the checkout; tests that need them say so when they are absent."""
+    path = ROOT.parent / "shared" / "data"
+    if not path.is_dir():
+        pytest.skip(f"NOT TESTED: real input files are absent ({path.name} beside the checkout)")
+    return path
