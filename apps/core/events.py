@@ -1,0 +1,118 @@
+"""Events: facts that are announced after commit, stored in the outbox inside the transaction.
+
+An event is a frozen dataclass of plain values (ints, strings, bools, decimals, dates, tuples of them). Its
+``name`` is stable; handlers in ``handlers.py`` run on a worker, at least once, each in a transaction that also
+records the delivery, so that effects on the database happen exactly once.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, ClassVar, TypeVar
+
+E = TypeVar("E", bound="Event")
+
+_events: dict[str, type[Event]] = {}
+_handlers: dict[str, dict[str, Callable[..., None]]] = {}
+
+
+@dataclass(frozen=True)
+class Event:
+    """Base of all events; subclasses are frozen dataclasses whose fields have plain values."""
+
+    name: ClassVar[str] = ""
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "name" not in cls.__dict__:
+            app = cls.__module__.split(".")[-2] if cls.__module__.endswith(".events") else cls.__module__
+            cls.name = f"{app}.{cls.__name__}"
+        known = _events.get(cls.name)
+        # dataclass(slots=True) builds the class a second time under the same name.
+        if known is not None and known.__qualname__ != cls.__qualname__:
+            raise ValueError(f"Two events are called '{cls.name}'.")
+        _events[cls.name] = cls
+
+    def payload(self) -> dict[str, Any]:
+        return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+
+    @classmethod
+    def from_payload(cls: type[E], payload: dict[str, Any]) -> E:
+        """Rebuild the event; unknown keys of newer releases are ignored, lists become tuples again."""
+        names = {field.name for field in dataclasses.fields(cls)}
+        values = {key: tuple(v) if isinstance(v, list) else v for key, v in payload.items() if key in names}
+        return cls(**values)
+
+
+@dataclass(frozen=True)
+class RecordsCreated(Event):
+    """Records were made by a service: model label and primary keys."""
+
+    name: ClassVar[str] = "core.RecordsCreated"
+    model: str
+    pks: tuple[int, ...]
+    company_pk: int | None = None
+
+
+@dataclass(frozen=True)
+class RecordsUpdated(Event):
+    """Records were changed: model label, primary keys, names of the fields that were written."""
+
+    name: ClassVar[str] = "core.RecordsUpdated"
+    model: str
+    pks: tuple[int, ...]
+    fields: tuple[str, ...] = ()
+    company_pk: int | None = None
+
+
+@dataclass(frozen=True)
+class RecordsDeleted(Event):
+    name: ClassVar[str] = "core.RecordsDeleted"
+    model: str
+    pks: tuple[int, ...]
+    company_pk: int | None = None
+
+
+@dataclass(frozen=True)
+class JobFailed(Event):
+    """A scheduled job failed: at its first failure and again before it is deactivated."""
+
+    name: ClassVar[str] = "core.JobFailed"
+    job: str
+    error: str
+    failures: int = 1
+    deactivated: bool = False
+
+
+def on(*events: type[Event]) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Register ``handler(event, *, actor)`` for one or several events. It may be called again after a crash."""
+
+    def add(handler: Callable[..., None]) -> Callable[..., None]:
+        key = f"{handler.__module__}.{handler.__qualname__}"
+        for event in events:
+            _handlers.setdefault(event.name, {})[key] = handler
+        return handler
+
+    return add
+
+
+def off(handler: Callable[..., None]) -> None:
+    """For tests: take a handler out again."""
+    key = f"{handler.__module__}.{handler.__qualname__}"
+    for registered in _handlers.values():
+        registered.pop(key, None)
+
+
+def handlers_of(name: str) -> dict[str, Callable[..., None]]:
+    """Handlers by dotted path, in a fixed order."""
+    return dict(sorted(_handlers.get(name, {}).items()))
+
+
+def event_class(name: str) -> type[Event] | None:
+    return _events.get(name)
+
+
+def all_events() -> dict[str, type[Event]]:
+    return dict(_events)

@@ -1,0 +1,58 @@
+"""Starting background work by name, so that domain code need not know the queue library.
+
+A task name that no running module registers is an error at once. A broker that does not answer is not: what
+matters is in the database (outbox, mail queue, job runs), and the beat picks it up when the broker is back.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from django.db import transaction
+
+from apps.core.errors import Unavailable
+
+logger = logging.getLogger("meridian.queue")
+
+
+class UnknownTask(LookupError):
+    """No running module registers a task of that name."""
+
+
+def _task(name: str) -> Any:
+    from celery import current_app
+
+    current_app.loader.import_default_modules()
+    try:
+        return current_app.tasks[name]
+    except KeyError:
+        raise UnknownTask(f"There is no background task '{name}'.") from None
+
+
+def enqueue(name: str, *args: Any, queue: str | None = None, countdown: float = 0, **kwargs: Any) -> str:
+    """Send a task now; returns its id. Raises ``Unavailable`` when the broker does not answer."""
+    from celery.exceptions import OperationalError as CeleryOperationalError
+    from kombu.exceptions import OperationalError
+
+    try:
+        result = _task(name).apply_async(
+            args=args, kwargs=kwargs, queue=queue, countdown=countdown or None, retry=False
+        )
+    except (OperationalError, CeleryOperationalError, ConnectionError, OSError) as exc:
+        raise Unavailable(f"The queue does not answer: {exc}") from exc
+    return str(result.id)
+
+
+def enqueue_on_commit(name: str, *args: Any, queue: str | None = None, **kwargs: Any) -> None:
+    """Send a task after the transaction commits. With the broker down this only logs: use it as a nudge for work
+    that is recorded in the database."""
+    _task(name)
+
+    def send() -> None:
+        try:
+            enqueue(name, *args, queue=queue, **kwargs)
+        except Unavailable as exc:
+            logger.warning("task %s was not sent, the schedule will pick the work up: %s", name, exc)
+
+    transaction.on_commit(send)
