@@ -11,12 +11,29 @@ import structlog
 from csp.middleware import CSPMiddleware, PolicyParts
 from django.conf import settings
 from django.http import HttpRequest, HttpResponseBase
+from prometheus_client import Counter, Histogram
 
 REQUEST_ID_HEADER = "X-Request-ID"
 _PLAIN_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
 _QUIET_PATHS = ("/healthz", "/readyz", "/metrics", "/static/")
 
+REQUESTS = Counter("meridian_requests", "Requests answered", ["process", "method", "status"])
+SECONDS = Histogram(
+    "meridian_request_seconds",
+    "Time to answer a request, by the first segment of its path",
+    ["process", "area"],
+    buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
+)
+_METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
+
 log = structlog.get_logger("request")
+
+
+def _area(request: HttpRequest) -> str:
+    """First path segment of a route that exists; anything else would let visitors make up label values."""
+    if getattr(request, "resolver_match", None) is None:
+        return "other"
+    return request.path_info.split("/", 2)[1] or "root"
 
 
 class RequestContextMiddleware:
@@ -39,17 +56,23 @@ class RequestContextMiddleware:
         try:
             response = self.get_response(request)
             response[REQUEST_ID_HEADER] = trace_id
-            if settings.LOG_REQUESTS and not request.path.startswith(_QUIET_PATHS):
-                log.info(
-                    "request",
-                    method=request.method,
-                    path=request.path,
-                    status=response.status_code,
-                    ms=round((time.perf_counter() - started) * 1000, 1),
-                )
+            self._record(request, response, time.perf_counter() - started)
         finally:
             structlog.contextvars.clear_contextvars()
         return response
+
+    def _record(self, request: HttpRequest, response: HttpResponseBase, seconds: float) -> None:
+        method = request.method if request.method in _METHODS else "OTHER"
+        REQUESTS.labels(settings.ERP_PROCESS, method, str(response.status_code)).inc()
+        SECONDS.labels(settings.ERP_PROCESS, _area(request)).observe(seconds)
+        if settings.LOG_REQUESTS and not request.path.startswith(_QUIET_PATHS):
+            log.info(
+                "request",
+                method=request.method,
+                path=request.path,
+                status=response.status_code,
+                ms=round(seconds * 1000, 1),
+            )
 
 
 class ContentSecurityPolicyMiddleware(CSPMiddleware):

@@ -183,6 +183,8 @@ MAIL_DOMAIN = env.str("MAIL_DOMAIN", default="localhost")  # the right-hand side
 MAIL_INBOUND_SECRET = env.str("MAIL_INBOUND_SECRET", default="")  # signs POST /mail/inbound/
 IMAP_URL = env.str("IMAP_URL", default="")
 
+METRICS_TOKEN = env.str("METRICS_TOKEN", default="")  # when set, /metrics asks for it as a bearer token
+
 # --- browser ------------------------------------------------------------------------------------------------------
 CONTENT_SECURITY_POLICY = {"DIRECTIVES": CSP_STRICT}
 CSP_BACKOFFICE_DIRECTIVES = CSP_BACKOFFICE
