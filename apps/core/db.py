@@ -153,7 +153,10 @@ class AddSearchIndex(_DatabaseOnly):
 
 
 class AddCompanyGuard(_DatabaseOnly):
-    """PostgreSQL refuses a row whose links lead to another company, and moving a linked row to another company."""
+    """PostgreSQL refuses a row whose links lead to another company, and moving a linked row to another company.
+
+    The migration that uses it must depend on ``("core", "0002_kernel")``, which makes the functions.
+    """
 
     def __init__(self, model_name: str, fields: Sequence[str]) -> None:
         self.model_name = model_name
