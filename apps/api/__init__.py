@@ -1,0 +1,1 @@
+"""REST: resources, OpenAPI, tokens, idempotency and webhooks. Other apps import ``apps.api.base`` only."""
