@@ -20,7 +20,10 @@ def main() -> int:
     except ModuleNotFoundError as error:
         if error.name != "django":
             raise
-        print("Django is not installed for this interpreter: run `make install`, then .venv/bin/python manage.py", file=sys.stderr)
+        print(
+            "Django is not installed for this interpreter: run `make install`, then .venv/bin/python manage.py",
+            file=sys.stderr,
+        )
         return 1
     execute_from_command_line(sys.argv)
     return 0

@@ -67,7 +67,10 @@ def readyz(request: HttpRequest) -> HttpResponse:
     """200 when every check passes, else 503 with the names of those that do not."""
     results = {name: _passes(name, check) for name, check in CHECKS.items()}
     ready = all(results.values())
-    body = {"status": "ok" if ready else "unavailable", "checks": {n: "ok" if r else "failed" for n, r in results.items()}}
+    body = {
+        "status": "ok" if ready else "unavailable",
+        "checks": {n: "ok" if r else "failed" for n, r in results.items()},
+    }
     return JsonResponse(body, status=200 if ready else 503)
 
 

@@ -21,7 +21,7 @@ SECRET_KEY_FALLBACKS = env.list("SECRET_KEY_FALLBACKS", default=[])
 ALLOWED_HOSTS: list[str] = env.list("ALLOWED_HOSTS", default=[])
 PORT = env.int("PORT", default=8000)
 PUBLIC_URL = env.str("PUBLIC_URL", default=f"http://127.0.0.1:{PORT}").rstrip("/")
-LIVE_URL = env.str("LIVE_URL", default="")  # origin of the live process where no proxy joins it to the web's
+
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 
 # --- apps ---------------------------------------------------------------------------------------------------------
@@ -65,6 +65,12 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
 
+if ERP_PROCESS == "live":  # one endpoint, asynchronous: it needs to know who asks, and nothing else
+    MIDDLEWARE = [
+        "django.contrib.sessions.middleware.SessionMiddleware",
+        "django.contrib.auth.middleware.AuthenticationMiddleware",
+    ]
+
 ROOT_URLCONF = "erp_project.urls"
 WSGI_APPLICATION = "erp_project.wsgi.application"
 ASGI_APPLICATION = "erp_project.asgi.application"
@@ -88,8 +94,9 @@ TEMPLATES = [
 # --- database, cache, sessions ------------------------------------------------------------------------------------
 DATABASES = {"default": env.db_url_config(database_url(ERP_DATA_DIR))}
 DATABASES["default"]["ATOMIC_REQUESTS"] = False
-if ERP_PROCESS == "live":
-    # Threads come and go under ASGI: a pool bounds the connections. It excludes persistent connections.
+if ERP_PROCESS == "live" or env.str("LIVE_UPSTREAM", default=""):
+    # Threads come and go (ASGI; a web process that also passes live streams through): a pool bounds the connections.
+    # It excludes persistent connections.
     DATABASES["default"].setdefault("OPTIONS", {})["pool"] = {"min_size": 1, "max_size": 8, "timeout": 10}
 else:
     DATABASES["default"]["CONN_MAX_AGE"] = env.int("CONN_MAX_AGE", default=60)
@@ -193,6 +200,6 @@ SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"
 SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
 
-from .api import *  # noqa: E402, F403  (one file an integration, kept out of this one)
-from .jobs import *  # noqa: E402, F403
-from .logs import *  # noqa: E402, F403
+from .api import *
+from .jobs import *
+from .logs import *

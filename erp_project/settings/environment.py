@@ -30,7 +30,11 @@ def data_dir() -> Path:
 
 def database_url(directory: Path) -> str:
     given = env.str("DATABASE_URL", default="")
-    return given or read_addresses(directory).get("database_url") or "postgresql://meridian@127.0.0.1:5432/meridian"
+    return (
+        given
+        or read_addresses(directory).get("database_url")
+        or "postgresql://meridian@127.0.0.1:5432/meridian"
+    )
 
 
 def redis_url(directory: Path) -> str:

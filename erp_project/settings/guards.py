@@ -15,7 +15,9 @@ def unsafe_settings(environment: Mapping[str, str]) -> list[str]:
     reasons = []
     secret = environment.get("SECRET_KEY", "")
     if not secret:
-        reasons.append("SECRET_KEY is not set; make one with `python -c 'import secrets; print(secrets.token_urlsafe(50))'`")
+        reasons.append(
+            "SECRET_KEY is not set; make one with `python -c 'import secrets; print(secrets.token_urlsafe(50))'`"
+        )
     elif len(secret) < MINIMUM_SECRET:
         reasons.append(f"SECRET_KEY is shorter than {MINIMUM_SECRET} characters")
     hosts = [host.strip() for host in environment.get("ALLOWED_HOSTS", "").split(",") if host.strip()]

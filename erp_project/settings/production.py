@@ -8,9 +8,9 @@ from .guards import refuse_unsafe
 
 refuse_unsafe(os.environ)
 
-from .base import *  # noqa: E402, F403
-from .base import STORAGES, env  # noqa: E402
-from .logs import LOGGING  # noqa: E402
+from .base import *
+from .base import STORAGES, env
+from .logs import LOGGING
 
 DEBUG = False
 ERP_DEMO = False

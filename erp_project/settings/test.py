@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 os.environ["ERP_IGNORE_DOTENV"] = "1"  # a developer's .env must not change what tests prove
@@ -14,8 +15,11 @@ for _name in ("ERP_MODULES", "ERP_DEMO", "DEBUG", "EMAIL_URL", "IMAP_URL", "PUBL
 if os.environ.get("ERP_TEST_MODULES"):
     os.environ["ERP_MODULES"] = os.environ["ERP_TEST_MODULES"]
 
-from .base import *  # noqa: E402, F403
-from .base import DATABASES, ERP_DATA_DIR  # noqa: E402
+# A third-party module, found by its entry point like any installed package.
+sys.path.append(str(Path(__file__).resolve().parents[2] / "tests" / "dummy_module"))
+
+from .base import *
+from .base import DATABASES, ERP_DATA_DIR
 
 ERP_DATA_DIR.mkdir(parents=True, exist_ok=True)
 ALLOWED_HOSTS = ["testserver", "localhost", "127.0.0.1"]

@@ -64,7 +64,9 @@ def service_account(existing: Path | None = None) -> Account:
     if existing is not None and (existing / "PG_VERSION").exists():
         owner = existing.stat()
         if owner.st_uid == 0:
-            raise RuntimeProblem(f"{existing} belongs to root, as whom PostgreSQL refuses to run; give it to another user")
+            raise RuntimeProblem(
+                f"{existing} belongs to root, as whom PostgreSQL refuses to run; give it to another user"
+            )
         return Account(name=f"uid {owner.st_uid}", uid=owner.st_uid, gid=owner.st_gid, switch=True)
     wanted = os.environ.get("ERP_SERVICE_USER")
     for name in (wanted,) if wanted else CANDIDATES:

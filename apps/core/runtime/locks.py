@@ -38,7 +38,9 @@ class FileLock:
         end = time.monotonic() + seconds
         while not self._try(fcntl.LOCK_SH if shared else fcntl.LOCK_EX):
             if time.monotonic() > end:
-                raise RuntimeProblem(f"Waited {seconds:.0f} s for {waiting_for} ({self.path} is locked by a running process).")
+                raise RuntimeProblem(
+                    f"Waited {seconds:.0f} s for {waiting_for} ({self.path} is locked by a running process)."
+                )
             time.sleep(0.1)
 
     def release(self) -> None:

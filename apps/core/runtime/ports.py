@@ -23,9 +23,13 @@ def is_free(port: int, host: str = LOOPBACK) -> bool:
             if error.errno == errno.EADDRINUSE:
                 return False
             if error.errno == errno.EACCES:
-                raise RuntimeProblem(f"Port {port} needs root; choose one above 1023, for example PORT=8000.") from error
+                raise RuntimeProblem(
+                    f"Port {port} needs root; choose one above 1023, for example PORT=8000."
+                ) from error
             if error.errno == errno.EADDRNOTAVAIL:
-                raise RuntimeProblem(f"This machine has no address {host}; set HOST to one of its own.") from error
+                raise RuntimeProblem(
+                    f"This machine has no address {host}; set HOST to one of its own."
+                ) from error
             raise
     return True
 

@@ -125,7 +125,7 @@ class Postgres:
             self.process = None
 
     def _run(self, program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(  # noqa: S603  (fixed program of the wheel)
+        return subprocess.run(
             [str(self.home / "bin" / program), *arguments],
             cwd="/",
             env=_clean_environment(),
@@ -167,7 +167,9 @@ class Postgres:
             text = (done.stderr or done.stdout).strip()
             shutil.rmtree(draft, ignore_errors=True)
             if "No space left" in text:
-                raise RuntimeProblem("PostgreSQL cannot be initialised: the disk is full. Free some space and start again.")
+                raise RuntimeProblem(
+                    "PostgreSQL cannot be initialised: the disk is full. Free some space and start again."
+                )
             raise RuntimeProblem(f"PostgreSQL cannot be initialised:\n{text}")
         with contextlib.suppress(FileNotFoundError):
             self.data.rmdir()
@@ -212,7 +214,7 @@ class Postgres:
         for name, value in settings.items():
             arguments += ["-c", f"{name}={value}"]
         with open_log(self.log) as log:
-            self.process = subprocess.Popen(  # noqa: S603  (fixed program of the wheel)
+            self.process = subprocess.Popen(
                 arguments,
                 cwd="/",
                 env=_clean_environment(),
@@ -220,7 +222,7 @@ class Postgres:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
-                preexec_fn=process.dies_with_parent(signal.SIGINT),  # noqa: PLW1509  (single-threaded at this point)
+                preexec_fn=process.dies_with_parent(signal.SIGINT),
                 **self.account.popen_options(),  # type: ignore[call-overload]
             )
 
@@ -230,7 +232,11 @@ class Postgres:
 
         with self._superuser_connection(psycopg) as connection:
             role = connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", (ROLE,)).fetchone()
-            verb = sql.SQL("ALTER ROLE {} LOGIN CREATEDB PASSWORD {}" if role else "CREATE ROLE {} LOGIN CREATEDB PASSWORD {}")
+            verb = sql.SQL(
+                "ALTER ROLE {} LOGIN CREATEDB PASSWORD {}"
+                if role
+                else "CREATE ROLE {} LOGIN CREATEDB PASSWORD {}"
+            )
             connection.execute(verb.format(sql.Identifier(ROLE), sql.Literal(self.password)))
             found = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", (DATABASE,)).fetchone()
             if not found:
@@ -263,7 +269,9 @@ class Postgres:
                     ) from error
                 if time.monotonic() > end:
                     self.stop()
-                    raise RuntimeProblem(f"PostgreSQL did not answer within 60 s:\n{tail(self.log)}") from error
+                    raise RuntimeProblem(
+                        f"PostgreSQL did not answer within 60 s:\n{tail(self.log)}"
+                    ) from error
                 time.sleep(0.03)
 
 

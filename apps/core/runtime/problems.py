@@ -17,7 +17,11 @@ def explain_os_error(error: OSError, what: str) -> RuntimeProblem:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return RuntimeProblem(f"{what}: the disk is full{where}. Free some space and start again.")
     if error.errno in (errno.EACCES, errno.EPERM):
-        return RuntimeProblem(f"{what}: permission denied{where}. Check who owns it, or set ERP_DATA_DIR elsewhere.")
+        return RuntimeProblem(
+            f"{what}: permission denied{where}. Check who owns it, or set ERP_DATA_DIR elsewhere."
+        )
     if error.errno == errno.EROFS:
-        return RuntimeProblem(f"{what}: the file system is read-only{where}. Set ERP_DATA_DIR to a writable folder.")
+        return RuntimeProblem(
+            f"{what}: the file system is read-only{where}. Set ERP_DATA_DIR to a writable folder."
+        )
     return RuntimeProblem(f"{what}: {error}")

@@ -72,7 +72,9 @@ class Services:
         end = time.monotonic() + 90
         while process.alive(int(keeper.get("pid", 0)), keeper.get("started", "")):
             if time.monotonic() > end:
-                raise RuntimeProblem(f"The embedded servers (keeper {keeper['pid']}) did not stop within 90 s.")
+                raise RuntimeProblem(
+                    f"The embedded servers (keeper {keeper['pid']}) did not stop within 90 s."
+                )
             time.sleep(0.03)
         return True
 
@@ -92,7 +94,11 @@ class Services:
         assert keeper.stdout is not None
         line = keeper.stdout.readline()
         keeper.stdout.close()
-        answer = json.loads(line) if line else {"error": f"their keeper ended with code {keeper.wait()}; see {logs / 'services.log'}"}
+        answer = (
+            json.loads(line)
+            if line
+            else {"error": f"their keeper ended with code {keeper.wait()}; see {logs / 'services.log'}"}
+        )
         if "error" in answer:
             keeper.wait()
             raise RuntimeProblem(answer["error"])

