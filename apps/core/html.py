@@ -16,15 +16,20 @@ import nh3
 PREVIEW_LENGTH = 190
 QUOTED_CLASS = "quoted"  # what the screens fold away
 
-_TAGS = frozenset(
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+_TAGS = _words(
     "a abbr b blockquote br caption center cite code col colgroup dd del details dfn div dl dt em figcaption figure "
     "font h1 h2 h3 h4 h5 h6 hr i img ins kbd li mark ol p pre q s samp small span strike strong sub summary sup "
-    "table tbody td tfoot th thead tr tt u ul var".split()
+    "table tbody td tfoot th thead tr tt u ul var"
 )
 # Dropped with what they contain; the text inside other unknown elements is kept.
-_DROPPED = frozenset(
+_DROPPED = _words(
     "script style title template noscript noembed noframes iframe object embed applet svg math textarea select "
-    "audio video canvas xml".split()
+    "audio video canvas xml"
 )
 _ATTRIBUTES = {
     "*": {"style", "title", "dir", "lang", "align", "valign", "class"},
@@ -41,12 +46,12 @@ _ATTRIBUTES = {
     "blockquote": {"type"},
     "details": {"open"},
 }
-_STYLES = frozenset(
+_STYLES = _words(
     "color background-color font-family font-size font-style font-variant font-weight line-height letter-spacing "
     "text-align text-decoration text-indent text-transform vertical-align white-space word-break list-style-type "
     "border border-top border-right border-bottom border-left border-color border-style border-width border-collapse "
     "border-radius border-spacing padding padding-top padding-right padding-bottom padding-left "
-    "margin margin-top margin-right margin-bottom margin-left width height max-width min-width".split()
+    "margin margin-top margin-right margin-bottom margin-left width height max-width min-width"
 )
 _SCHEMES = frozenset({"http", "https", "mailto", "tel", "cid", "data"})
 # Class names by which mail programs mark what they quote.
@@ -63,7 +68,9 @@ _QUOTE_CLASSES = frozenset(
         "OutlookMessageHeader",
     }
 )
-_EMBEDDED_PICTURE = re.compile(r"data:image/(?:png|jpe?g|gif|webp|bmp);base64,[A-Za-z0-9+/=\s]*\Z", re.IGNORECASE)
+_EMBEDDED_PICTURE = re.compile(
+    r"data:image/(?:png|jpe?g|gif|webp|bmp);base64,[A-Za-z0-9+/=\s]*\Z", re.IGNORECASE
+)
 _NOT_PLAIN = re.compile(r"[\x00-\x20\x7f]+")
 _URL = re.compile(r"\bhttps?://[^\s<>\"']+[^\s<>\"'.,;:!?)\]}]", re.IGNORECASE)
 _FORBIDDEN_CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")
@@ -120,7 +127,9 @@ def text_to_html(text: str) -> str:
         content = "<br>".join(_linked(line) for line in lines).strip()
         if content:
             paragraph = f"<p>{content}</p>"
-            blocks.append(f'<blockquote class="{QUOTED_CLASS}">{paragraph}</blockquote>' if quoted else paragraph)
+            blocks.append(
+                f'<blockquote class="{QUOTED_CLASS}">{paragraph}</blockquote>' if quoted else paragraph
+            )
         lines.clear()
 
     for line in text.split("\n"):
@@ -146,9 +155,9 @@ def _linked(line: str) -> str:
     return "".join(pieces)
 
 
-_PARAGRAPHS = frozenset("p h1 h2 h3 h4 h5 h6 blockquote pre table ul ol dl figure".split())
-_LINES = frozenset("div tr li dt dd br hr caption figcaption center address section article header footer".split())
-_SILENT = frozenset("script style title head template noscript svg math textarea select object iframe".split())
+_PARAGRAPHS = _words("p h1 h2 h3 h4 h5 h6 blockquote pre table ul ol dl figure")
+_LINES = _words("div tr li dt dd br hr caption figcaption center address section article header footer")
+_SILENT = _words("script style title head template noscript svg math textarea select object iframe")
 
 
 class _TextBuilder(HTMLParser):
