@@ -1,0 +1,230 @@
+"""Partners, tags, bank accounts, exchange rates."""
+
+import django.core.serializers.json
+import django.db.models.deletion
+import django.db.models.functions.text
+from django.conf import settings
+from django.db import migrations, models
+
+
+class Migration(migrations.Migration):
+
+    initial = True
+
+    dependencies = [
+        ('access', '0001_initial'),
+        ('core', '0002_kernel'),
+        migrations.swappable_dependency(settings.AUTH_USER_MODEL),
+    ]
+
+    operations = [
+        migrations.CreateModel(
+            name='Industry',
+            fields=[
+                ('id', models.BigAutoField(primary_key=True, serialize=False)),
+                ('version', models.PositiveIntegerField(default=1, editable=False, verbose_name='version')),
+                ('created_at', models.DateTimeField(auto_now_add=True, verbose_name='created on')),
+                ('updated_at', models.DateTimeField(auto_now=True, verbose_name='changed on')),
+                ('active', models.BooleanField(db_index=True, default=True, verbose_name='active')),
+                ('name', models.CharField(max_length=120, unique=True, verbose_name='name')),
+                ('created_by', models.ForeignKey(blank=True, editable=False, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL, verbose_name='created by')),
+                ('updated_by', models.ForeignKey(blank=True, editable=False, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL, verbose_name='changed by')),
+            ],
+            options={
+                'verbose_name': 'industry',
+                'verbose_name_plural': 'industries',
+                'ordering': ('name', 'pk'),
+            },
+        ),
+        migrations.CreateModel(
+            name='Partner',
+            fields=[
+                ('id', models.BigAutoField(primary_key=True, serialize=False)),
+                ('version', models.PositiveIntegerField(default=1, editable=False, verbose_name='version')),
+                ('created_at', models.DateTimeField(auto_now_add=True, verbose_name='created on')),
+                ('updated_at', models.DateTimeField(auto_now=True, verbose_name='changed on')),
+                ('active', models.BooleanField(db_index=True, default=True, verbose_name='active')),
+                ('custom', models.JSONField(blank=True, default=dict, editable=False, verbose_name='custom fields')),
+                ('name', models.CharField(blank=True, max_length=200, verbose_name='name')),
+                ('complete_name', models.CharField(blank=True, db_index=True, editable=False, max_length=420, verbose_name='full name')),
+                ('is_company', models.BooleanField(default=False, verbose_name='is an organisation')),
+                ('type', models.CharField(choices=[('contact', 'contact'), ('invoice', 'invoice address'), ('delivery', 'delivery address'), ('other', 'other address')], default='contact', max_length=10, verbose_name='type of address')),
+                ('company_name', models.CharField(blank=True, help_text='For a person whose organisation is no contact yet.', max_length=200, verbose_name="organisation's name")),
+                ('title', models.CharField(blank=True, max_length=40, verbose_name='title')),
+                ('job_position', models.CharField(blank=True, max_length=120, verbose_name='job')),
+                ('ref', models.CharField(blank=True, db_index=True, max_length=60, verbose_name='reference')),
+                ('language', models.CharField(blank=True, max_length=10, verbose_name='language')),
+                ('timezone', models.CharField(blank=True, max_length=64, verbose_name='time zone')),
+                ('email', models.EmailField(blank=True, max_length=254, verbose_name='e-mail')),
+                ('email_normalized', models.GeneratedField(db_index=True, db_persist=True, expression=django.db.models.functions.text.Lower(django.db.models.functions.text.Trim('email')), output_field=models.CharField(max_length=254))),
+                ('phone', models.CharField(blank=True, max_length=40, verbose_name='phone')),
+                ('phone_e164', models.CharField(blank=True, db_index=True, editable=False, max_length=20, verbose_name='phone, international')),
+                ('mobile', models.CharField(blank=True, max_length=40, verbose_name='mobile')),
+                ('mobile_e164', models.CharField(blank=True, db_index=True, editable=False, max_length=20, verbose_name='mobile, international')),
+                ('phone_digits', models.GeneratedField(db_persist=True, expression=models.Func(django.db.models.functions.text.Concat('phone', models.Value(' '), 'mobile', models.Value(' '), 'phone_e164', models.Value(' '), 'mobile_e164'), models.Value('[^0-9 ]'), models.Value(''), models.Value('g'), function='regexp_replace'), output_field=models.CharField(max_length=140))),
+                ('website', models.CharField(blank=True, max_length=200, verbose_name='website')),
+                ('street', models.CharField(blank=True, max_length=200, verbose_name='street')),
+                ('street2', models.CharField(blank=True, max_length=200, verbose_name='street, second line')),
+                ('zip', models.CharField(blank=True, max_length=24, verbose_name='postal code')),
+                ('city', models.CharField(blank=True, max_length=120, verbose_name='city')),
+                ('latitude', models.DecimalField(blank=True, decimal_places=6, max_digits=9, null=True, verbose_name='latitude')),
+                ('longitude', models.DecimalField(blank=True, decimal_places=6, max_digits=9, null=True, verbose_name='longitude')),
+                ('tax_id', models.CharField(blank=True, db_index=True, help_text='/ means: not liable to tax.', max_length=40, verbose_name='tax id')),
+                ('registry', models.CharField(blank=True, max_length=60, verbose_name='company registry')),
+                ('barcode', models.CharField(blank=True, max_length=60, verbose_name='barcode')),
+                ('comment', models.TextField(blank=True, verbose_name='notes')),
+                ('color', models.PositiveSmallIntegerField(default=0, verbose_name='colour')),
+                ('image_attachment', models.BigIntegerField(blank=True, editable=False, help_text='Primary key of the attachment that holds it.', null=True, verbose_name='picture')),
+                ('customer_rank', models.PositiveIntegerField(default=0, verbose_name='as a customer')),
+                ('supplier_rank', models.PositiveIntegerField(default=0, verbose_name='as a vendor')),
+                ('commercial_entity', models.ForeignKey(editable=False, null=True, on_delete=django.db.models.deletion.RESTRICT, related_name='commercial_members', to='contacts.partner', verbose_name='commercial entity')),
+                ('company', models.ForeignKey(blank=True, help_text='Empty: shared by all companies.', null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='access.company', verbose_name='company')),
+                ('country', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='core.country', verbose_name='country')),
+                ('created_by', models.ForeignKey(blank=True, editable=False, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL, verbose_name='created by')),
+                ('industry', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='contacts.industry', verbose_name='industry')),
+                ('parent', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.RESTRICT, related_name='children', to='contacts.partner', verbose_name='belongs to')),
+                ('represents', models.OneToOneField(blank=True, editable=False, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='partner', to='access.company', verbose_name='is our company')),
+                ('salesperson', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL, verbose_name='salesperson')),
+                ('state', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='core.countrystate', verbose_name='state')),
+                ('updated_by', models.ForeignKey(blank=True, editable=False, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL, verbose_name='changed by')),
+                ('user', models.OneToOneField(blank=True, editable=False, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='partner', to=settings.AUTH_USER_MODEL, verbose_name='user')),
+            ],
+            options={
+                'verbose_name': 'contact',
+                'verbose_name_plural': 'contacts',
+                'ordering': ('complete_name', 'pk'),
+            },
+        ),
+        migrations.CreateModel(
+            name='PartnerMerge',
+            fields=[
+                ('id', models.BigAutoField(primary_key=True, serialize=False)),
+                ('version', models.PositiveIntegerField(default=1, editable=False, verbose_name='version')),
+                ('created_at', models.DateTimeField(auto_now_add=True, verbose_name='created on')),
+                ('updated_at', models.DateTimeField(auto_now=True, verbose_name='changed on')),
+                ('names', models.JSONField(default=list, verbose_name='merged contacts')),
+                ('journal', models.JSONField(default=dict, editable=False, encoder=django.core.serializers.json.DjangoJSONEncoder)),
+                ('undone_at', models.DateTimeField(blank=True, editable=False, null=True, verbose_name='taken back on')),
+                ('created_by', models.ForeignKey(blank=True, editable=False, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL, verbose_name='created by')),
+                ('destination', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='merges', to='contacts.partner', verbose_name='kept contact')),
+                ('updated_by', models.ForeignKey(blank=True, editable=False, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL, verbose_name='changed by')),
+            ],
+            options={
+                'verbose_name': 'merge of contacts',
+                'verbose_name_plural': 'merges of contacts',
+                'ordering': ('-created_at', '-pk'),
+            },
+        ),
+        migrations.CreateModel(
+            name='PartnerTag',
+            fields=[
+                ('id', models.BigAutoField(primary_key=True, serialize=False)),
+                ('version', models.PositiveIntegerField(default=1, editable=False, verbose_name='version')),
+                ('created_at', models.DateTimeField(auto_now_add=True, verbose_name='created on')),
+                ('updated_at', models.DateTimeField(auto_now=True, verbose_name='changed on')),
+                ('active', models.BooleanField(db_index=True, default=True, verbose_name='active')),
+                ('name', models.CharField(max_length=80, verbose_name='name')),
+                ('color', models.PositiveSmallIntegerField(default=0, verbose_name='colour')),
+                ('company', models.ForeignKey(blank=True, help_text='Empty: shared by all companies.', null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='access.company', verbose_name='company')),
+                ('created_by', models.ForeignKey(blank=True, editable=False, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL, verbose_name='created by')),
+                ('parent', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.CASCADE, related_name='children', to='contacts.partnertag', verbose_name='parent')),
+                ('updated_by', models.ForeignKey(blank=True, editable=False, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL, verbose_name='changed by')),
+            ],
+            options={
+                'verbose_name': 'tag of contacts',
+                'verbose_name_plural': 'tags of contacts',
+                'ordering': ('name', 'pk'),
+            },
+        ),
+        migrations.AddField(
+            model_name='partner',
+            name='tags',
+            field=models.ManyToManyField(blank=True, related_name='partners', to='contacts.partnertag', verbose_name='tags'),
+        ),
+        migrations.CreateModel(
+            name='CurrencyRate',
+            fields=[
+                ('id', models.BigAutoField(primary_key=True, serialize=False)),
+                ('version', models.PositiveIntegerField(default=1, editable=False, verbose_name='version')),
+                ('created_at', models.DateTimeField(auto_now_add=True, verbose_name='created on')),
+                ('updated_at', models.DateTimeField(auto_now=True, verbose_name='changed on')),
+                ('date', models.DateField(verbose_name='from')),
+                ('rate', models.DecimalField(decimal_places=12, max_digits=24, verbose_name='rate')),
+                ('base', models.ForeignKey(help_text="One unit of this currency is worth the rate. Default: the company's currency.", on_delete=django.db.models.deletion.PROTECT, related_name='+', to='core.currency', verbose_name='in units per')),
+                ('company', models.ForeignKey(blank=True, help_text='Empty: shared by all companies.', null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='access.company', verbose_name='company')),
+                ('created_by', models.ForeignKey(blank=True, editable=False, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL, verbose_name='created by')),
+                ('currency', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='rates', to='core.currency', verbose_name='currency')),
+                ('updated_by', models.ForeignKey(blank=True, editable=False, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL, verbose_name='changed by')),
+            ],
+            options={
+                'verbose_name': 'exchange rate',
+                'verbose_name_plural': 'exchange rates',
+                'ordering': ('-date', 'currency_id', 'pk'),
+                'constraints': [models.UniqueConstraint(fields=('currency', 'date', 'company'), name='contacts_rate_once', nulls_distinct=False, violation_error_message='This currency has a rate for that day already.'), models.CheckConstraint(condition=models.Q(('rate__gt', 0)), name='contacts_rate_positive', violation_error_message='A rate is greater than zero.'), models.CheckConstraint(condition=models.Q(models.Q(('currency', models.F('base')), _negated=True), ('rate', 1), _connector='OR'), name='contacts_rate_of_base_is_one', violation_error_message='A currency is worth exactly one of itself.')],
+            },
+        ),
+        migrations.CreateModel(
+            name='BankAccount',
+            fields=[
+                ('id', models.BigAutoField(primary_key=True, serialize=False)),
+                ('version', models.PositiveIntegerField(default=1, editable=False, verbose_name='version')),
+                ('created_at', models.DateTimeField(auto_now_add=True, verbose_name='created on')),
+                ('updated_at', models.DateTimeField(auto_now=True, verbose_name='changed on')),
+                ('active', models.BooleanField(db_index=True, default=True, verbose_name='active')),
+                ('number', models.CharField(max_length=64, verbose_name='account number')),
+                ('sanitized', models.CharField(editable=False, max_length=64)),
+                ('kind', models.CharField(choices=[('iban', 'IBAN'), ('bank', 'other account number')], default='bank', editable=False, max_length=5, verbose_name='kind')),
+                ('holder', models.CharField(blank=True, max_length=120, verbose_name='account holder')),
+                ('bank_name', models.CharField(blank=True, max_length=120, verbose_name='bank')),
+                ('bic', models.CharField(blank=True, max_length=11, verbose_name='BIC')),
+                ('sequence', models.PositiveIntegerField(default=10, verbose_name='sequence')),
+                ('trusted', models.BooleanField(default=False, editable=False, verbose_name='money may be sent')),
+                ('trusted_at', models.DateTimeField(blank=True, editable=False, null=True, verbose_name='trusted on')),
+                ('company', models.ForeignKey(blank=True, help_text='Empty: shared by all companies.', null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='access.company', verbose_name='company')),
+                ('created_by', models.ForeignKey(blank=True, editable=False, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL, verbose_name='created by')),
+                ('currency', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='core.currency', verbose_name='currency')),
+                ('trusted_by', models.ForeignKey(blank=True, editable=False, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL)),
+                ('updated_by', models.ForeignKey(blank=True, editable=False, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL, verbose_name='changed by')),
+                ('partner', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='bank_accounts', to='contacts.partner', verbose_name='contact')),
+            ],
+            options={
+                'verbose_name': 'bank account',
+                'verbose_name_plural': 'bank accounts',
+                'ordering': ('partner_id', 'sequence', 'pk'),
+                'indexes': [models.Index(fields=['sanitized'], name='contacts_account_number')],
+                'constraints': [models.UniqueConstraint(fields=('partner', 'sanitized'), name='contacts_account_once', violation_error_message='This contact has this account already.'), models.CheckConstraint(condition=models.Q(('sanitized__regex', '^[A-Z0-9]{2,64}$')), name='contacts_account_sanitized', violation_error_message='An account number has letters and digits.')],
+            },
+        ),
+        migrations.AddConstraint(
+            model_name='partnertag',
+            constraint=models.UniqueConstraint(fields=('name', 'parent', 'company'), name='contacts_tag_name_once', nulls_distinct=False, violation_error_message='There is a tag with this name already.'),
+        ),
+        migrations.AddConstraint(
+            model_name='partnertag',
+            constraint=models.CheckConstraint(condition=models.Q(('parent', models.F('id')), _negated=True), name='contacts_tag_not_own_parent'),
+        ),
+        migrations.AddConstraint(
+            model_name='partner',
+            constraint=models.CheckConstraint(condition=models.Q(models.Q(('name', ''), _negated=True), models.Q(('type', 'contact'), _negated=True), _connector='OR'), name='contacts_partner_has_name', violation_error_message='A contact needs a name.'),
+        ),
+        migrations.AddConstraint(
+            model_name='partner',
+            constraint=models.CheckConstraint(condition=models.Q(('parent', models.F('id')), _negated=True), name='contacts_partner_not_own_parent', violation_error_message='A contact cannot belong to itself.'),
+        ),
+        migrations.AddConstraint(
+            model_name='partner',
+            constraint=models.CheckConstraint(condition=models.Q(('commercial_entity__isnull', False)), name='contacts_partner_has_entity'),
+        ),
+        migrations.AddConstraint(
+            model_name='partner',
+            constraint=models.UniqueConstraint(condition=models.Q(('barcode', ''), _negated=True), fields=('barcode', 'company'), name='contacts_partner_barcode_once', nulls_distinct=False, violation_error_message='Another contact has this barcode already.'),
+        ),
+        migrations.AddConstraint(
+            model_name='partner',
+            constraint=models.CheckConstraint(condition=models.Q(('latitude__isnull', True), ('latitude__range', (-90, 90)), _connector='OR'), name='contacts_partner_latitude'),
+        ),
+        migrations.AddConstraint(
+            model_name='partner',
+            constraint=models.CheckConstraint(condition=models.Q(('longitude__isnull', True), ('longitude__range', (-180, 180)), _connector='OR'), name='contacts_partner_longitude'),
+        ),
+    ]
