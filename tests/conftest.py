@@ -60,6 +60,22 @@ import django  # noqa: E402  (the settings need the addresses above)
 django.setup()
 
 
+def _let_the_flush_pass_append_only_tables() -> None:
+    """Tests with real transactions empty all tables afterwards, which append-only tables refuse by trigger."""
+    from django.db.backends.postgresql.operations import DatabaseOperations
+
+    plain = DatabaseOperations.execute_sql_flush
+
+    def flush(self: DatabaseOperations, sql_list: list[str]) -> None:
+        off, on = "SET session_replication_role = replica", "SET session_replication_role = DEFAULT"
+        plain(self, [off, *sql_list, on])
+
+    DatabaseOperations.execute_sql_flush = flush  # type: ignore[method-assign]
+
+
+_let_the_flush_pass_append_only_tables()
+
+
 def pytest_unconfigure(config: pytest.Config) -> None:
     _stop_servers()
 

@@ -49,9 +49,7 @@ def _dispatch_batch(size: int) -> int:
             .filter(done_at__isnull=True, dead=False, next_attempt_at__lte=timezone.now())
             .order_by("pk")[:size]
         )
-        delivered = set(
-            OutboxDelivery.objects.filter(event__in=waiting).values_list("event_id", "handler")
-        ) if any(row.attempts for row in waiting) else set()
+        delivered = set(OutboxDelivery.objects.filter(event__in=waiting).values_list("event_id", "handler"))
         for row in waiting:
             _deliver(row, {handler for event_pk, handler in delivered if event_pk == row.pk})
     return len(waiting)

@@ -1,0 +1,4 @@
+"""Words of the module."""
+
+SELL = "sell"
+SCRAP = "scrap"
