@@ -65,10 +65,24 @@ def _let_the_flush_pass_append_only_tables() -> None:
     from django.db.backends.postgresql.operations import DatabaseOperations
 
     plain = DatabaseOperations.execute_sql_flush
+    guarded = """
+        SELECT DISTINCT tgrelid::regclass::text FROM pg_trigger
+        WHERE NOT tgisinternal AND tgenabled <> 'D' AND tgtype & 32 = 32
+    """
 
     def flush(self: DatabaseOperations, sql_list: list[str]) -> None:
-        off, on = "SET session_replication_role = replica", "SET session_replication_role = DEFAULT"
-        plain(self, [off, *sql_list, on])
+        with self.connection.cursor() as cursor:
+            cursor.execute(guarded)
+            tables = [row[0] for row in cursor.fetchall()]
+        switch = "ALTER TABLE {} {} TRIGGER USER"
+        plain(
+            self,
+            [
+                *(switch.format(table, "DISABLE") for table in tables),
+                *sql_list,
+                *(switch.format(table, "ENABLE") for table in tables),
+            ],
+        )
 
     DatabaseOperations.execute_sql_flush = flush  # type: ignore[method-assign]
 
