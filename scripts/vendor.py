@@ -99,7 +99,7 @@ def main() -> int:
     if MARKER.exists() and MARKER.read_text() == fingerprint():
         return 0
     print("fetching browser files and fonts", flush=True)
-    if fetch_packages():
+    if "--copy-only" in sys.argv or fetch_packages():  # copy-only: node_modules was filled by somebody else
         copy_files()
         return 0
     state = "those of an earlier run stay in use" if TARGET.exists() else "drag and drop and some fonts will be missing"
