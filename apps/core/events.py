@@ -16,6 +16,7 @@ E = TypeVar("E", bound="Event")
 
 _events: dict[str, type[Event]] = {}
 _handlers: dict[str, dict[str, Callable[..., None]]] = {}
+_listeners: dict[str, tuple[Callable[[str], bool], Callable[..., None]]] = {}
 
 
 @dataclass(frozen=True)
@@ -98,16 +99,30 @@ def on(*events: type[Event]) -> Callable[[Callable[..., None]], Callable[..., No
     return add
 
 
+def on_every(wants: Callable[[str], bool]) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Register ``handler(event, *, actor)`` for all events, also those of modules that load later, whose name passes
+    ``wants(name)`` at the time of delivery. ``wants`` is asked for each event and must be cheap."""
+
+    def add(handler: Callable[..., None]) -> Callable[..., None]:
+        _listeners[f"{handler.__module__}.{handler.__qualname__}"] = (wants, handler)
+        return handler
+
+    return add
+
+
 def off(handler: Callable[..., None]) -> None:
     """For tests: take a handler out again."""
     key = f"{handler.__module__}.{handler.__qualname__}"
+    _listeners.pop(key, None)
     for registered in _handlers.values():
         registered.pop(key, None)
 
 
 def handlers_of(name: str) -> dict[str, Callable[..., None]]:
     """Handlers by dotted path, in a fixed order."""
-    return dict(sorted(_handlers.get(name, {}).items()))
+    found = dict(_handlers.get(name, {}))
+    found.update({key: handler for key, (wants, handler) in _listeners.items() if wants(name)})
+    return dict(sorted(found.items()))
 
 
 def event_class(name: str) -> type[Event] | None:
