@@ -1,0 +1,1 @@
+"""Screens for the kernel's own records."""
