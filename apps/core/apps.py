@@ -2,7 +2,7 @@
 
 from django.utils.translation import gettext_lazy as _
 
-from apps.core.declarations import MenuItem, Role
+from apps.core.declarations import JobSpec, MenuItem, Role
 from apps.core.modules import ModuleConfig
 
 
@@ -21,6 +21,7 @@ class CoreConfig(ModuleConfig):
             grants={
                 "core.CustomField": "view add change delete",
                 "core.Sequence": "view add change delete",
+                "core.SequenceRange": "view add change delete",
                 "core.ScheduledJob": "view change run",
                 "core.JobRun": "view cancel retry",
                 "core.OutboxEvent": "view retry",
@@ -38,11 +39,20 @@ class CoreConfig(ModuleConfig):
             "core.Country": "view",
             "core.CountryState": "view",
             "core.CustomField": "view",
-            "core.JobRun": "view",
+            "core.JobRun": "view cancel retry",
         },
         "access.portal": {"core.Currency": "view", "core.Country": "view", "core.CountryState": "view"},
         "access.public": {"core.Country": "view"},
     }
+    jobs = (
+        JobSpec(
+            code="core.housekeeping",
+            title=_("Housekeeping"),
+            task="apps.core.jobs.service.housekeeping",
+            at="03:10",
+            priority=9,
+        ),
+    )
     menu_title = _("Technical")
     menu_icon = "build"
     menu_sequence = 95
@@ -59,3 +69,11 @@ class CoreConfig(ModuleConfig):
 
         checks.register_all()
         super().ready()
+
+        from django.db.models.signals import post_migrate
+
+        from apps.core.jobs.service import sync_after_migrate as sync_jobs
+        from apps.core.sequences.service import sync_after_migrate as sync_sequences
+
+        post_migrate.connect(sync_jobs, sender=self, dispatch_uid="core.sync_jobs")
+        post_migrate.connect(sync_sequences, sender=self, dispatch_uid="core.sync_sequences")

@@ -14,8 +14,13 @@ from apps.core import custom_fields, outbox
 from apps.core.actions import action
 from apps.core.actor import Actor
 from apps.core.errors import ValidationFailed
+from apps.core.jobs import service as jobs
 from apps.core.models import CustomField, OutboxEvent
 from apps.core.records import RecordService, Values, service
+from apps.core.sequences import service as sequences
+
+# Imported for what they register: the services, rules and actions of numbering and background work.
+REGISTERED = (jobs, sequences)
 
 
 @service(CustomField)

@@ -48,6 +48,8 @@ _PARTS: dict[str, Callable[[datetime], str]] = {
     "sec": lambda at: f"{at.second:02d}",
 }
 FAMILIES = ("", "range_", "current_")
+#: Parts that need a time of day; in the plain family it is that of the clock.
+TIMES = frozenset({"h24", "h12", "min", "sec"})
 PLACEHOLDERS: tuple[str, ...] = tuple(family + name for family in FAMILIES for name in _PARTS)
 
 _TOKEN = re.compile(r"%(?:(?P<percent>%)|\((?P<name>[^()%]*)\)(?P<kind>.?)|(?P<stray>\(?\w*))", re.DOTALL)
