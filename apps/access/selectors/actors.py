@@ -187,7 +187,7 @@ def api_token_days(user: User) -> int:
 # ----------------------------------------------------------------------------------------------------- internal
 def _fresh(user: User) -> User:
     """The user with both stamps. An instance of unknown age is read again: its stamp may be from before a change."""
-    if "roles_stamp" in user.__dict__:
+    if hasattr(user, "roles_stamp"):  # request.user is a lazy wrapper, whose own __dict__ says nothing
         return user
     found = User.objects.with_rights_key().filter(pk=user.pk).first()
     if found is None:

@@ -39,7 +39,7 @@ class Wanted:
 def declared_roles(modules: Iterable[ModuleConfig] | None = None) -> Wanted:
     """Roles, implications and grants of the running modules. Raises for unknown codes and two declarations."""
     wanted = Wanted()
-    extra: list[tuple[str, str, str, str]] = []
+    extra: list[tuple[str, str, str]] = []
     implied: list[tuple[str, str, str]] = []
     for config in running() if modules is None else modules:
         for role in config.roles:
@@ -59,25 +59,22 @@ def declared_roles(modules: Iterable[ModuleConfig] | None = None) -> Wanted:
             implied += [(config.key, role.code, code) for code in role.implies]
             if role.for_admins and role.code != ROLE_ADMINISTRATOR:
                 implied.append((config.key, ROLE_ADMINISTRATOR, role.code))
-            extra += _operations(config.key, role.code, role.grants)
+            extra += _operations(role.code, role.grants)
         for code, grants in config.grants.items():
-            extra += _operations(config.key, code, grants)
+            extra += _operations(code, grants)
     for module, code, target in implied:
         for name in (code, target):
             if name not in wanted.roles:
                 raise RoleDeclarationError(f"Module '{module}' lets '{code}' imply '{target}', but no '{name}' is declared.")
         wanted.implications.add((code, target))
-    for module, code, model, operation in extra:
-        if code not in wanted.roles:
-            raise RoleDeclarationError(f"Module '{module}' grants {model} to role '{code}', which no running module declares.")
-        wanted.grants.add((code, model, operation))
+    for code, model, operation in extra:
+        if code in wanted.roles:  # a grant to a role of a module that does not run is simply not made
+            wanted.grants.add((code, model, operation))
     return wanted
 
 
-def _operations(module: str, code: str, grants: Any) -> list[tuple[str, str, str, str]]:
-    return [
-        (module, code, model.lower(), operation) for model, listed in grants.items() for operation in listed.split()
-    ]
+def _operations(code: str, grants: Any) -> list[tuple[str, str, str]]:
+    return [(code, model.lower(), operation) for model, listed in grants.items() for operation in listed.split()]
 
 
 def sync_roles(*, using: str = "default") -> dict[str, int]:

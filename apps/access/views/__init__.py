@@ -1,0 +1,1 @@
+"""Pages and endpoints for signing in and looking after one's account."""
