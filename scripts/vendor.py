@@ -102,7 +102,11 @@ def main() -> int:
     if "--copy-only" in sys.argv or fetch_packages():  # copy-only: node_modules was filled by somebody else
         copy_files()
         return 0
-    state = "those of an earlier run stay in use" if TARGET.exists() else "drag and drop and some fonts will be missing"
+    state = (
+        "those of an earlier run stay in use"
+        if TARGET.exists()
+        else "drag and drop and some fonts will be missing"
+    )
     print(f"warning: browser files could not be fetched; {state}", file=sys.stderr)
     return 1 if "--strict" in sys.argv else 0
 

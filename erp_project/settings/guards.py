@@ -29,9 +29,11 @@ def unsafe_settings(environment: Mapping[str, str]) -> list[str]:
         reasons.append("ERP_DEMO loads accounts whose password is their login; unset it")
     if environment.get("DEBUG", "").strip().lower() in _TRUE:
         reasons.append("DEBUG shows source code and settings to visitors; unset it")
-    for name in ("DATABASE_URL", "REDIS_URL"):
-        if not environment.get(name):
-            reasons.append(f"{name} is not set; the embedded servers are for one machine only")
+    reasons += [
+        f"{name} is not set; the embedded servers are for one machine only"
+        for name in ("DATABASE_URL", "REDIS_URL")
+        if not environment.get(name)
+    ]
     return reasons
 
 

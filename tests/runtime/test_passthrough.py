@@ -78,7 +78,15 @@ def upstream() -> Iterator[Upstream]:
 def web(upstream: Upstream) -> Iterator[int]:
     port = ports.free_port()
     command = [sys.executable, "-m", "granian", "--interface", "wsgi", "--port", str(port), "--no-ws"]
-    command += ["--blocking-threads", "5", "--workers", "1", "--log-level", "warning", "sample_web:application"]
+    command += [
+        "--blocking-threads",
+        "5",
+        "--workers",
+        "1",
+        "--log-level",
+        "warning",
+        "sample_web:application",
+    ]
     child = subprocess.Popen(
         command,
         cwd=Path(__file__).parent,
@@ -177,7 +185,12 @@ def test_without_a_live_process_the_answer_says_so(web: int, upstream: Upstream)
     )
 
     done = subprocess.run(
-        [sys.executable, "-c", script], cwd=Path(__file__).parent, env=child_env, capture_output=True, text=True, timeout=30
+        [sys.executable, "-c", script],
+        cwd=Path(__file__).parent,
+        env=child_env,
+        capture_output=True,
+        text=True,
+        timeout=30,
     )
 
     assert done.stdout.strip() == "['502 Bad Gateway'] b'the live process does not answer\\n'"

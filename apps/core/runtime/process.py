@@ -69,8 +69,18 @@ def end_leftover(pid: int, started: str, *, seconds: float = 10) -> bool:
     if not alive(pid, started):
         return False
     signal_group(pid, signal.SIGTERM)
+    if not _gone(pid, started, seconds):
+        signal_group(pid, signal.SIGKILL)
+        _gone(pid, started, 5)
+    signal_group(pid, signal.SIGKILL)  # children that outlived it
+    return True
+
+
+def _gone(pid: int, started: str, seconds: float) -> bool:
+    """Wait for the end of a process that is not ours to wait for."""
     end = time.monotonic() + seconds
-    while time.monotonic() < end and alive(pid, started):
-        time.sleep(0.05)
-    signal_group(pid, signal.SIGKILL)
+    while alive(pid, started):
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.03)
     return True

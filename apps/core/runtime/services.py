@@ -25,6 +25,7 @@ class Services:
         self.data_dir = data_dir
         self.wanted = wanted
         self._users = FileLock(data_dir / USERS_LOCK)
+        self._keeper: subprocess.Popen[bytes] | None = None  # when this claim started it
 
     def hold(self) -> dict[str, str]:
         """Start the servers, or join those that run; answers their addresses. Call under the start-up lock."""
@@ -76,16 +77,18 @@ class Services:
                     f"The embedded servers (keeper {keeper['pid']}) did not stop within 90 s."
                 )
             time.sleep(0.03)
+        if self._keeper is not None:
+            self._keeper.wait()
         return True
 
     def _start_keeper(self) -> None:
         logs = self.data_dir / "log"
         logs.mkdir(exist_ok=True)
         with (logs / "services.log").open("ab") as log:
-            keeper = subprocess.Popen(
+            keeper = self._keeper = subprocess.Popen(
                 [sys.executable, "-m", "apps.core.runtime.keeper", str(self.data_dir), *sorted(self.wanted)],
                 cwd=ROOT,
-                env={**os.environ, "PYTHONPATH": str(ROOT)},
+                env={**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"},
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=log,
