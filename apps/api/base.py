@@ -202,6 +202,7 @@ class Resource:
     currency: ClassVar[str] = "currency"
 
     operations: ClassVar[tuple[str, ...]] = ALL_OPERATIONS
+    collection_view: ClassVar[Any] = None  # a view class of its own for the collection; rarely needed
     summary: ClassVar[Any] = ""
 
     # ------------------------------------------------------------------ seams
@@ -212,6 +213,10 @@ class Resource:
     def create(self, rows: Sequence[Mapping[str, Any]], *, actor: Actor) -> list[Any]:
         """Make all of ``rows`` or none; values are typed and named like the model's fields and ``inputs``."""
         return service_for(self.model).create(rows, actor=actor)
+
+    def reveal(self, record: Any) -> Mapping[str, Any]:
+        """Values that are shown once, in the answer that makes the record, such as a generated secret."""
+        return {}
 
     def update(
         self, record: Any, values: Mapping[str, Any], *, actor: Actor, expected_version: int | None = None
@@ -247,8 +252,25 @@ class SubResource:
     summary: Any = ""
 
 
+@dataclass(frozen=True)
+class Endpoint:
+    """A URL that is no collection of records, such as a report. Made by ``@endpoint``."""
+
+    path: str
+    methods: tuple[str, ...]
+    function: Callable[..., Any]
+    model: str
+    permission: str
+    inputs: Mapping[str, Input]
+    summary: Any
+    help: str
+    produces: str
+    where: str
+
+
 _resources: dict[str, type[Resource]] = {}
 _subresources: dict[str, SubResource] = {}
+_endpoints: dict[str, Endpoint] = {}
 
 
 def resource(path: str) -> Callable[[R], R]:
@@ -269,6 +291,47 @@ def resource(path: str) -> Callable[[R], R]:
     return add
 
 
+def endpoint(
+    path: str,
+    *,
+    model: str,
+    permission: str = "view",
+    methods: Iterable[str] = ("GET",),
+    inputs: Mapping[str, Input] | None = None,
+    summary: Any = "",
+    produces: str = "application/json",
+) -> Callable[[F], F]:
+    """Publish ``function(request, **inputs)`` at ``/api/v1/<path>/``.
+
+    Called after the right ``permission`` on ``model`` (a label) was checked; rows are the function's own business and
+    start from ``visible(...)`` with ``request.actor``. ``inputs`` types the query of a GET and the body of a POST.
+    Answers a Django response, or plain data that becomes JSON.
+    """
+    path = path.strip("/")
+
+    def add(function: F) -> F:
+        text = (function.__doc__ or "").strip()
+        where = f"{function.__module__}.{function.__qualname__}"
+        known = _endpoints.get(path)
+        if known is not None and known.where != where:
+            raise ValueError(f"Two endpoints are called '{path}': {known.where} and {where}.")
+        _endpoints[path] = Endpoint(
+            path=path,
+            methods=tuple(method.upper() for method in methods),
+            function=function,
+            model=model,
+            permission=permission,
+            inputs=dict(inputs or {}),
+            summary=summary or text.split("\n")[0],
+            help=text,
+            produces=produces,
+            where=where,
+        )
+        return function
+
+    return add
+
+
 def register_subresource(name: str, **declaration: Any) -> SubResource:
     """Publish a ``SubResource`` below every record that it applies to. See ``SubResource`` for the arguments."""
     if name in _subresources:
@@ -283,6 +346,10 @@ def declared_resources() -> dict[str, type[Resource]]:
 
 def declared_subresources() -> list[SubResource]:
     return [_subresources[name] for name in sorted(_subresources)]
+
+
+def declared_endpoints() -> list[Endpoint]:
+    return [_endpoints[path] for path in sorted(_endpoints)]
 
 
 def request_actor(request: Request) -> Actor:

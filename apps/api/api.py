@@ -1,0 +1,114 @@
+"""REST of the REST interface itself: tokens, webhooks and their deliveries."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.db.models import QuerySet
+from django.http import HttpResponse
+from django.utils.translation import gettext_lazy as _
+from rest_framework.request import Request
+
+from apps.access.models import ApiToken
+from apps.access.services.tokens import issue_token, revoke_tokens
+from apps.access.types import Client
+from apps.api.authentication import CHANNEL, client_ip
+from apps.api.base import DELETE, DETAIL, LIST, READ_ONLY, Input, Resource, resource
+from apps.api.bodies import read_declared, read_object
+from apps.api.encoding import json_response
+from apps.api.models import WebhookDelivery, WebhookEndpoint
+from apps.api.problems import trace_id_of
+from apps.api.views import CollectionView
+from apps.core.actor import Actor
+
+TOKEN_INPUTS: Mapping[str, Input] = {
+    "username": Input(str, required=True, help=_("Login of an employee.")),
+    "password": Input(str, required=True),
+    "name": Input(str, required=True, help=_("What the token is for; shown in lists.")),
+    "scopes": Input(str, many=True, nullable=True, help=_("Narrow the rights, such as read, projects, projects.task:read.")),
+    "expires_in": Input(int, nullable=True, help=_("Life in seconds; without it, as long as is allowed.")),
+    "otp": Input(str, nullable=True, help=_("A code of the second factor, for accounts that have one.")),
+}
+
+
+class TokenCollectionView(CollectionView):
+    """Tokens: anybody may try to make one by signing in; listing needs one."""
+
+    def get_authenticators(self) -> list[Any]:
+        return [] if self.request.method == "POST" else super().get_authenticators()
+
+    @property
+    def public(self) -> bool:  # type: ignore[override]
+        return self.request.method == "POST"
+
+    def _takes(self, method: str) -> bool:
+        return method in ("get", "post", "options")
+
+    def post(self, request: Request) -> HttpResponse:
+        self.refuse_query()
+        values = read_declared(TOKEN_INPUTS, read_object(request.data), Actor())
+        client = Client(
+            ip=client_ip(request),
+            user_agent=request.headers.get("User-Agent", "")[:300],
+            channel=CHANNEL,
+            request_id=trace_id_of(request),
+        )
+        raw, token = issue_token(
+            values["username"],
+            values["password"],
+            values["name"],
+            values["scopes"],
+            values["expires_in"],
+            code=values["otp"] or "",
+            client=client,
+        )
+        answer = {
+            "token": raw,
+            "expires_at": token.expires_at,
+            "id": token.pk,
+            "prefix": token.prefix,
+            "name": token.name,
+            "scopes": token.scopes,
+        }
+        return json_response(answer, 201)
+
+
+@resource("auth/tokens")
+class TokenResource(Resource):
+    """API tokens of the caller. The secret is shown once, when the token is made by signing in."""
+
+    model = ApiToken
+    fields = ("name", "prefix", "user", "scopes", "expires_at", "last_used_at", "last_used_ip", "created_ip", "created_at")
+    ordering = ("-created_at",)
+    operations = (LIST, DETAIL, DELETE)
+    collection_view = TokenCollectionView
+    summary = _("API tokens")
+
+    def queryset(self, actor: Actor, op: str = "view") -> QuerySet[Any]:
+        return super().queryset(actor, op).filter(user_id=actor.user_pk, revoked_at__isnull=True)
+
+    def delete(self, record: ApiToken, *, actor: Actor) -> None:
+        """Revoked for good; the row stays for the audit trail."""
+        revoke_tokens([record], actor=actor)
+
+
+@resource("api/webhooks")
+class WebhookResource(Resource):
+    """Addresses that are told about events. The secret for checking signatures is in the answer that makes one."""
+
+    model = WebhookEndpoint
+    summary = _("Webhooks")
+
+    def reveal(self, record: WebhookEndpoint) -> Mapping[str, Any]:
+        return {"secret": record.secret}
+
+
+@resource("api/webhook-deliveries")
+class WebhookDeliveryResource(Resource):
+    """What was sent to webhooks and what they answered."""
+
+    model = WebhookDelivery
+    operations = READ_ONLY
+    detail_only = ("payload", "response")
+    summary = _("Webhook deliveries")

@@ -1,0 +1,269 @@
+"""Rows as JSON values: columns read straight from the database, no instance and no serializer between.
+
+The number of queries depends on the fields that are shown, never on the rows: one for the rows, one for each
+many-to-many field, batch, nested list and expanded link that is shown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from django.db import models
+from django.db.models import Model, QuerySet
+
+from apps.api.fields import FieldSpec, plain_decimal
+from apps.api.plan import ComputedField, Plan
+from apps.core.actor import PORTAL, PUBLIC, Actor
+from apps.core.custom_fields import definitions_for
+from apps.core.models import Currency
+from apps.core.rules import visible
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The names of a plan that one request shows, and which links are shown as ``{id, name}``."""
+
+    names: tuple[str, ...]
+    expand: frozenset[str] = frozenset()
+
+
+def everything(plan: Plan, actor: Actor, expand: Iterable[str] = ()) -> Selection:
+    """All that the actor may read: the form of one record."""
+    return Selection(plan.readable(actor), frozenset(expand))
+
+
+def annotated(plan: Plan, queryset: QuerySet[Any], names: Iterable[str], actor: Actor) -> QuerySet[Any]:
+    """The queryset with the annotations behind the computed fields among ``names``."""
+    for name in names:
+        computed = plan.computed.get(name)
+        if computed is None or computed.source.expression is None:
+            continue
+        expression = computed.source.expression
+        if not hasattr(expression, "resolve_expression"):
+            expression = expression(actor)
+        queryset = queryset.annotate(**{computed.alias: expression})
+    return queryset
+
+
+def render(plan: Plan, queryset: QuerySet[Any], selection: Selection, actor: Actor) -> list[Row]:
+    """JSON-ready dicts of the queryset's rows, in its order. ``queryset`` carries the annotations already."""
+    return [item for _row, item in render_pairs(plan, queryset, selection, actor)]
+
+
+def render_pairs(
+    plan: Plan, queryset: QuerySet[Any], selection: Selection, actor: Actor, *, also: Sequence[str] = ()
+) -> list[tuple[Row, Row]]:
+    """Pairs of the columns as read (with those named in ``also``) and the JSON-ready dict."""
+    names = selection.names
+    extensions = _shown_extensions(plan, actor) if "ext" in names else {}
+    paths = _paths(plan, names, extensions, also)
+    raw = [dict(zip(paths, values, strict=True)) for values in queryset.values_list(*paths)]
+    pk_name = plan.model._meta.pk.attname
+    pks = [row[pk_name] for row in raw]
+    parts = _parts(plan, names, pks, raw, actor)
+    dumps = _dumps(plan, names)
+    money = _money_dump(plan, names, raw)
+    custom_keys = [d.key for d in definitions_for(plan.model)] if "custom" in names else []
+    shown = [(name, plan.columns[name].column) for name in names if name in plan.columns and plan.columns[name].column]
+    results: list[Row] = []
+    for row in raw:
+        item: Row = {name: row[column] for name, column in shown}
+        for name, dump in dumps:
+            if item[name] is not None:
+                item[name] = dump(item[name])
+        if money is not None:
+            money(item, row)
+        pk = row[pk_name]
+        for name, (values, empty) in parts.items():
+            item[name] = values.get(pk, empty) if empty is None else values.get(pk) or []
+        if "custom" in names:
+            stored = row["custom"] or {}
+            item["custom"] = {key: stored.get(key) for key in custom_keys}
+        if extensions:
+            item["ext"] = _extension_values(plan, row, extensions)
+        results.append(item)
+    _expand(plan, results, selection.expand, actor)
+    if parts:
+        results = [{name: item[name] for name in names if name in item} for item in results]
+    return list(zip(raw, results, strict=True))
+
+
+def _paths(
+    plan: Plan, names: Sequence[str], extensions: Mapping[str, Mapping[str, FieldSpec]], also: Sequence[str]
+) -> list[str]:
+    """Everything that must be read from the database, each once."""
+    wanted: dict[str, None] = dict.fromkeys((plan.model._meta.pk.attname, *also))
+    for name in names:
+        if name in plan.columns and plan.columns[name].column:
+            wanted[plan.columns[name].column] = None
+            if plan.columns[name].money and plan.currency_column:
+                wanted[plan.currency_column] = None
+        elif name in plan.computed:
+            computed = plan.computed[name]
+            for needed in computed.source.needs:
+                wanted[needed] = None
+            if computed.source.expression is not None:
+                wanted[computed.alias] = None
+        elif name == "custom":
+            wanted["custom"] = None
+    for key, specs in extensions.items():
+        accessor = plan.extensions[key].accessor
+        wanted[f"{accessor}__base_id"] = None
+        for spec in specs.values():
+            wanted[f"{accessor}__{spec.column}"] = None
+    return list(wanted)
+
+
+def _dumps(plan: Plan, names: Sequence[str]) -> list[tuple[str, Any]]:
+    return [
+        (name, plan.columns[name].dump)
+        for name in names
+        if name in plan.columns and plan.columns[name].column and plan.columns[name].dump is not None
+    ]
+
+
+def _parts(
+    plan: Plan, names: Sequence[str], pks: Sequence[Any], raw: Sequence[Row], actor: Actor
+) -> dict[str, tuple[Mapping[Any, Any], Any]]:
+    """What does not come with the row: name → (values by primary key, value of a row without one)."""
+    parts: dict[str, tuple[Mapping[Any, Any], Any]] = {}
+    for name in names:
+        if name in plan.columns and not plan.columns[name].column:
+            parts[name] = (linked_pks(plan.model, name, pks, actor), [])
+        elif name in plan.computed:
+            parts[name] = (_computed_values(plan, plan.computed[name], pks, raw, actor), None)
+        elif name in plan.nested:
+            parts[name] = (nested_rows(plan, name, pks, actor), [])
+    return parts
+
+
+def _computed_values(
+    plan: Plan, computed: ComputedField, pks: Sequence[Any], raw: Sequence[Row], actor: Actor
+) -> Mapping[Any, Any]:
+    source, pk_name = computed.source, plan.model._meta.pk.attname
+    if source.batch is not None:
+        values = source.batch(pks, actor=actor) if pks else {}
+    elif source.row is not None:
+        values = {row[pk_name]: source.row(row, actor=actor) for row in raw}
+    else:
+        values = {row[pk_name]: row[computed.alias] for row in raw}
+    if computed.spec.kind == "decimal":
+        return {pk: plain_decimal(v) if isinstance(v, Decimal) else v for pk, v in values.items()}
+    return values
+
+
+def linked_pks(model: type[Model], name: str, pks: Sequence[Any], actor: Actor) -> dict[Any, list[Any]]:
+    """Primary keys at the other end of a many-to-many field, sorted, by owner. People from outside get only those
+    of records that they may see."""
+    field: Any = model._meta.get_field(name)
+    through = field.remote_field.through
+    source, target = field.m2m_field_name(), field.m2m_reverse_field_name()
+    rows = through._base_manager.filter(**{f"{source}__in": pks}) if pks else through._base_manager.none()
+    if actor.kind in (PORTAL, PUBLIC):
+        rows = rows.filter(**{f"{target}__in": visible(field.related_model, actor).values("pk")})
+    linked: dict[Any, list[Any]] = {}
+    for owner, pk in rows.order_by(f"{target}_id").values_list(f"{source}_id", f"{target}_id"):
+        linked.setdefault(owner, []).append(pk)
+    return linked
+
+
+def nested_rows(plan: Plan, name: str, pks: Sequence[Any], actor: Actor) -> dict[Any, list[Row]]:
+    """The rows of a nested list, by document."""
+    nested = plan.nested[name]
+    link = nested.source.model._meta.get_field(nested.source.link).attname  # type: ignore[union-attr]
+    names = nested.plan.readable(actor)
+    rows = visible(nested.source.model, actor).filter(**{f"{link}__in": pks}).order_by(link, *nested.source.ordering)
+    rows = annotated(nested.plan, rows, names, actor)
+    found: dict[Any, list[Row]] = {}
+    for row, item in render_pairs(nested.plan, rows, Selection(names), actor, also=(link,)) if pks else ():
+        found.setdefault(row[link], []).append(item)
+    return found
+
+
+def _shown_extensions(plan: Plan, actor: Actor) -> dict[str, dict[str, FieldSpec]]:
+    shown = {}
+    for key, extension in plan.extensions.items():
+        hidden = extension.hidden(actor)
+        shown[key] = {name: spec for name, spec in extension.fields.items() if name not in hidden}
+    return shown
+
+
+def _extension_values(
+    plan: Plan, row: Row, extensions: Mapping[str, Mapping[str, FieldSpec]]
+) -> dict[str, dict[str, Any]]:
+    values: dict[str, dict[str, Any]] = {}
+    for key, specs in extensions.items():
+        accessor = plan.extensions[key].accessor
+        present = row[f"{accessor}__base_id"] is not None
+        values[key] = {}
+        for name, spec in specs.items():
+            value = row[f"{accessor}__{spec.column}"] if present else spec.model_field.get_default()
+            dump = spec.dump
+            values[key][name] = dump(value) if dump is not None and value is not None else value
+    return values
+
+
+def _money_dump(plan: Plan, names: Sequence[str], raw: Sequence[Row]) -> Any:
+    """A function writing the money fields of a row with the decimals of its currency; two where it is unknown."""
+    fields = [(name, plan.columns[name].column) for name in names if name in plan.columns and plan.columns[name].money]
+    if not fields:
+        return None
+    column = plan.currency_column
+    decimals: dict[Any, int] = {}
+    if column:
+        pks = {row[column] for row in raw} - {None}
+        decimals = dict(Currency.objects.filter(pk__in=pks).values_list("pk", "decimals"))
+
+    def dump(item: Row, row: Row) -> None:
+        places = decimals.get(row[column], 2) if column else 2
+        for name, attribute in fields:
+            value = row[attribute]
+            item[name] = None if value is None else plain_decimal(value, places)
+
+    return dump
+
+
+def _expand(plan: Plan, results: list[Row], names: Iterable[str], actor: Actor) -> None:
+    """Replace primary keys by ``{id, name}``; the name of a record that the actor cannot see is ``null``."""
+    for name in sorted(names):
+        spec = plan.columns[name]
+        assert spec.target is not None
+        if spec.many:
+            pks = {pk for item in results for pk in item[name]}
+        else:
+            pks = {item[name] for item in results} - {None}
+        titles = titles_of(spec.target, pks, actor)
+        for item in results:
+            value = item[name]
+            if spec.many:
+                item[name] = [{"id": pk, "name": titles.get(pk)} for pk in value]
+            elif value is not None:
+                item[name] = {"id": value, "name": titles.get(value)}
+
+
+def titles_of(model: type[Model], pks: Iterable[Any], actor: Actor) -> dict[Any, str]:
+    """What visible records are called. One query."""
+    wanted = list(pks)
+    if not wanted:
+        return {}
+    key = model._meta.pk.name
+    rows = visible(model, actor, queryset=model._base_manager.all()).filter(**{f"{key}__in": wanted})
+    return {record.pk: str(record) for record in rows}
+
+
+def result_value(value: Any) -> Any:
+    """What an action's body answered, as JSON: records as links, sets of them as lists."""
+    if isinstance(value, models.Model):
+        return {"id": value.pk, "name": str(value), "model": value._meta.label_lower}
+    if isinstance(value, Mapping):
+        return {str(key): result_value(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple, set, frozenset, QuerySet)):
+        return [result_value(item) for item in value]
+    if value is None or isinstance(value, (str, int, float, bool, Decimal)) or hasattr(value, "isoformat"):
+        return value
+    return str(value)

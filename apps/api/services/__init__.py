@@ -1,0 +1,5 @@
+"""Writes of the REST interface's own records."""
+
+from apps.api.services import idempotency, webhooks
+
+__all__ = ["idempotency", "webhooks"]
