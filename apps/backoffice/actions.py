@@ -91,7 +91,9 @@ def input_field(spec: InputSpec, actor: Actor) -> forms.Field:
         options["help_text"] = _("One value a line.")
         return LinesField(spec.type, **options)
     if spec.type is bool:
-        return forms.BooleanField(widget=widgets.UnfoldBooleanSwitchWidget(), **{**options, "required": False})
+        return forms.BooleanField(
+            widget=widgets.UnfoldBooleanSwitchWidget(), **{**options, "required": False}
+        )
     if spec.type is int:
         return forms.IntegerField(widget=widgets.UnfoldAdminIntegerFieldWidget(), **options)
     if spec.type is Decimal:
@@ -102,7 +104,9 @@ def input_field(spec: InputSpec, actor: Actor) -> forms.Field:
         return forms.SplitDateTimeField(widget=widgets.UnfoldAdminSplitDateTimeWidget(), **options)
     if spec.type is dict:
         return forms.JSONField(widget=widgets.UnfoldAdminTextareaWidget(), **options)
-    widget = widgets.UnfoldAdminTextareaWidget if spec.name in LONG_TEXTS else widgets.UnfoldAdminTextInputWidget
+    widget = (
+        widgets.UnfoldAdminTextareaWidget if spec.name in LONG_TEXTS else widgets.UnfoldAdminTextInputWidget
+    )
     return forms.CharField(widget=widget(), **options)
 
 
@@ -115,7 +119,9 @@ class LinesField(forms.CharField):
 
     def clean(self, value: Any) -> Any:
         lines = [line.strip() for line in (super().clean(value) or "").splitlines() if line.strip()]
-        inner = {int: forms.IntegerField, Decimal: forms.DecimalField, datetime.date: forms.DateField}.get(self.kind)
+        inner = {int: forms.IntegerField, Decimal: forms.DecimalField, datetime.date: forms.DateField}.get(
+            self.kind
+        )
         return [inner().clean(line) for line in lines] if inner else lines
 
 
@@ -253,7 +259,8 @@ class ActionsMixin:
         records = list(rows[: BULK_LIMIT + 1])
         if len(records) > BULK_LIMIT:
             raise ValidationFailed(
-                _("Select at most %(limit)s records at once; narrow the list with filters.") % {"limit": BULK_LIMIT}
+                _("Select at most %(limit)s records at once; narrow the list with filters.")
+                % {"limit": BULK_LIMIT}
             )
         return records
 
@@ -372,7 +379,9 @@ def _bulk(declared: Action, admin: Any, request: HttpRequest, rows: models.Query
     actor_of(request).require(admin.model, declared.permission)
     if _asks(declared):
         form = InputForm.build(declared, actor_of(request))
-        answer: HttpResponseBase = admin._ask(request, declared, form, records, _list_address(request, admin.model))
+        answer: HttpResponseBase = admin._ask(
+            request, declared, form, records, _list_address(request, admin.model)
+        )
         return answer
     result: HttpResponseBase = admin.run_bulk(request, declared, records, {})
     return result

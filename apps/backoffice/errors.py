@@ -14,7 +14,6 @@ from apps.backoffice.rights import actor_of
 from apps.core.errors import BusinessError, NotVisible, PermissionDenied
 
 
-
 def error_title(status: int) -> str:
     titles = {
         403: _("You may not do this"),
@@ -44,7 +43,9 @@ def error_context(
     }
 
 
-def _switch(request: HttpRequest, error: BusinessError, view: Callable[..., Any], kwargs: dict[str, Any]) -> Any:
+def _switch(
+    request: HttpRequest, error: BusinessError, view: Callable[..., Any], kwargs: dict[str, Any]
+) -> Any:
     """The company that would show the record, when it is one of the user's own."""
     admin = getattr(view, "model_admin", None) or getattr(getattr(view, "__self__", None), "model", None)
     model = getattr(admin, "model", admin)

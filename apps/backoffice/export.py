@@ -149,8 +149,9 @@ def _extension_field(name: str, extension: Any, field: Any) -> ExportField:
 
 def plain(value: Any) -> Any:
     """A value as a cell: numbers, dates and booleans typed, everything else as guarded text."""
-    if value is None or isinstance(value, bool | int | float | Decimal | datetime.date) and not isinstance(
-        value, datetime.datetime
+    if value is None or (
+        isinstance(value, bool | int | float | Decimal | datetime.date)
+        and not isinstance(value, datetime.datetime)
     ):
         return value
     if isinstance(value, datetime.datetime):
@@ -255,7 +256,9 @@ class ExportMixin:
         pks = [] if across else [pk for pk in request.POST.getlist("_selected_action") if pk.isdigit()]
         return self._export_form(request, pks, request.GET.urlencode())
 
-    def _export_form(self, request: HttpRequest, pks: list[str], query: str, error: str = "") -> TemplateResponse:
+    def _export_form(
+        self, request: HttpRequest, pks: list[str], query: str, error: str = ""
+    ) -> TemplateResponse:
         context = {
             **self.admin_site.each_context(request),
             "title": _("Export %(kinds)s") % {"kinds": self.opts.verbose_name_plural},

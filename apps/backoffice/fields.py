@@ -35,13 +35,17 @@ class _LinkWidgetMixin(widgets.AutocompleteWidgetMixin):
     allow_multiple_selected = False
     choices: Any
 
-    def build_attrs(self, base_attrs: dict[str, Any], extra_attrs: dict[str, Any] | None = None) -> dict[str, Any]:
+    def build_attrs(
+        self, base_attrs: dict[str, Any], extra_attrs: dict[str, Any] | None = None
+    ) -> dict[str, Any]:
         attrs = super().build_attrs(base_attrs, extra_attrs)  # type: ignore[misc]
         query = {"target": self.target._meta.label_lower}
         if self.source:
             query["source"] = self.source
         attrs["data-ajax--url"] = f"{reverse('admin:autocomplete')}?{urlencode(query)}"
-        attrs["data-allow-clear"] = "true" if not self.is_required and not self.allow_multiple_selected else "false"
+        attrs["data-allow-clear"] = (
+            "true" if not self.is_required and not self.allow_multiple_selected else "false"
+        )
         return dict(attrs)
 
     def optgroups(self, name: str, value: list[str], attrs: dict[str, Any] | None = None) -> Any:
@@ -181,7 +185,9 @@ def custom_form_field(definition: CustomField, actor: Actor) -> forms.Field:
         blank = [("", _("Select value"))]
         return forms.ChoiceField(choices=[*blank, *choices], widget=widgets.UnfoldAdminSelectWidget(), **text)
     if kind == types.TAGS:
-        return forms.MultipleChoiceField(choices=choices, widget=widgets.UnfoldAdminSelect2MultipleWidget(), **text)
+        return forms.MultipleChoiceField(
+            choices=choices, widget=widgets.UnfoldAdminSelect2MultipleWidget(), **text
+        )
     return link_field(apps.get_model(definition.target), actor, **text)
 
 

@@ -47,7 +47,9 @@ class LinkFilter(admin.RelatedFieldListFilter):
 
     template = TEMPLATE
 
-    def __init__(self, field: Any, request: HttpRequest, params: Any, model: Any, model_admin: Any, field_path: str):
+    def __init__(
+        self, field: Any, request: HttpRequest, params: Any, model: Any, model_admin: Any, field_path: str
+    ):
         self.actor = actor_of(request)
         super().__init__(field, request, params, model, model_admin, field_path)
 
@@ -58,7 +60,9 @@ class LinkFilter(admin.RelatedFieldListFilter):
         return []
 
     def choices(self, changelist: Any) -> Iterator[Any]:
-        value = self.lookup_val[0] if isinstance(self.lookup_val, list) and self.lookup_val else self.lookup_val
+        value = (
+            self.lookup_val[0] if isinstance(self.lookup_val, list) and self.lookup_val else self.lookup_val
+        )
         field = link_field(
             self.field.related_model, self.actor, required=False, label=str(self.title).capitalize()
         )
@@ -108,7 +112,9 @@ def custom_filter(definition: CustomField) -> type[admin.SimpleListFilter]:
         parameter_name = name
         template = TEMPLATE
 
-        def __init__(self, request: HttpRequest, params: dict[str, Any], model: Any, model_admin: Any) -> None:
+        def __init__(
+            self, request: HttpRequest, params: dict[str, Any], model: Any, model_admin: Any
+        ) -> None:
             self.actor = actor_of(request)
             super().__init__(request, params, model, model_admin)
             for extra in self.expected_parameters():
@@ -173,7 +179,9 @@ def _custom_form(definition: CustomField, actor: Any, data: dict[str, Any]) -> f
     elif definition.type == kinds.RECORD:
         form.fields[name] = link_field(apps.get_model(definition.target), actor, required=False, label=label)
     else:
-        form.fields[name] = forms.CharField(required=False, label=label, widget=widgets.UnfoldAdminTextInputWidget())
+        form.fields[name] = forms.CharField(
+            required=False, label=label, widget=widgets.UnfoldAdminTextInputWidget()
+        )
     return form
 
 

@@ -95,7 +95,9 @@ class RecordFieldsMixin:
         return {name for name in flatten_fieldsets(fieldsets) if isinstance(name, str)}
 
     # -------------------------------------------------------------------- links
-    def limit_choices(self, request: HttpRequest, field: Any, rows: models.QuerySet[Any]) -> models.QuerySet[Any]:
+    def limit_choices(
+        self, request: HttpRequest, field: Any, rows: models.QuerySet[Any]
+    ) -> models.QuerySet[Any]:
         """Narrow what a link offers further; override per admin."""
         return rows
 

@@ -143,13 +143,11 @@ def version_field() -> forms.IntegerField:
     return forms.IntegerField(required=False, widget=forms.HiddenInput())
 
 
-def stale_message(
-    form: RecordForm, fresh: models.Model, who: str, shown: dict[str, str]
-) -> str:
+def stale_message(form: RecordForm, fresh: models.Model, who: str, shown: dict[str, str]) -> str:
     """What to tell somebody whose record was changed under his hands; ``shown``: label -> value that is stored now."""
-    text = _("%(who)s changed this record while you were editing it. Nothing was saved; what you typed is kept below.") % {
-        "who": who
-    }
+    text = _(
+        "%(who)s changed this record while you were editing it. Nothing was saved; what you typed is kept below."
+    ) % {"who": who}
     if shown:
         listed = "; ".join(f"{label}: {value}" for label, value in shown.items())
         text += " " + _("Stored now – %(values)s.") % {"values": listed}

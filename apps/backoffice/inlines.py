@@ -78,7 +78,9 @@ class _RecordInlineMixin(RecordFieldsMixin):
 
     def get_queryset(self, request: HttpRequest) -> models.QuerySet[Any]:
         rows = visible(self.model, actor_of(request))
-        links = [f.name for f in self.opts.concrete_fields if f.many_to_one and f.name in self._shown(request)]
+        links = [
+            f.name for f in self.opts.concrete_fields if f.many_to_one and f.name in self._shown(request)
+        ]
         return rows.select_related(*links) if links else rows
 
     def _shown(self, request: HttpRequest) -> set[str]:
@@ -88,7 +90,8 @@ class _RecordInlineMixin(RecordFieldsMixin):
         hidden = self.hidden_names(request)
         names = list(self.fields) if self.fields else self.default_names(request)  # type: ignore[attr-defined]
         own_link = self.fk_name or next(
-            (f.name for f in self.opts.concrete_fields if f.related_model is self.parent_model), ""  # type: ignore[attr-defined]
+            (f.name for f in self.opts.concrete_fields if f.related_model is self.parent_model),
+            "",  # type: ignore[attr-defined]
         )
         return [name for name in names if name not in hidden and name not in (own_link, "company")]
 

@@ -1,33 +1,30 @@
-"""Addresses of other apps' own pages: preferences, sessions, tokens, inbox. Missing ones are left out."""
+"""Addresses of other apps' own pages about the signed-in person. Those of modules that have none are left out."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from django.http import HttpRequest
 from django.urls import NoReverseMatch, reverse
 from django.utils.translation import gettext as _
 
 
-def address(name: str, *args: Any) -> str:
-    """The address of a named URL, or nothing where no running module has it."""
-    try:
-        return reverse(name, args=args)
-    except NoReverseMatch:
-        return ""
+def address(*names: str, args: tuple[Any, ...] = ()) -> str:
+    """The address of the first of these named URLs that exists, or nothing."""
+    for name in names:
+        try:
+            return reverse(name, args=args)
+        except NoReverseMatch:
+            continue
+    return ""
 
 
-def user_links(request: HttpRequest) -> list[dict[str, str]]:
-    """The user menu: pages of the access app about the signed-in person."""
+def user_links() -> list[dict[str, str]]:
+    """The user menu: preferences, and the page for sessions, tokens and second factors."""
+    security = address("security")
     wanted = (
-        ("access:preferences", _("Preferences"), "tune"),
-        ("access:sessions", _("Sessions"), "devices"),
-        ("access:tokens", _("API tokens"), "key"),
-        ("access:second_factor", _("Two-factor sign-in"), "verified_user"),
+        (address("preferences"), _("Preferences"), "tune"),
+        (security, _("Sign-in and security"), "verified_user"),
+        (f"{security}#sessions" if security else "", _("Sessions"), "devices"),
+        (f"{security}#tokens" if security else "", _("API tokens"), "key"),
     )
-    found = []
-    for name, title, icon in wanted:
-        link = address(name)
-        if link:
-            found.append({"title": title, "link": link, "icon": icon})
-    return found
+    return [{"title": title, "link": link, "icon": icon} for link, title, icon in wanted if link]

@@ -67,7 +67,12 @@ def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
 
 def _home(request: HttpRequest) -> dict[str, Any]:
     address = reverse("admin:index")
-    entry = {"title": _("Dashboard"), "icon": "space_dashboard", "link": address, "active": request.path == address}
+    entry = {
+        "title": _("Dashboard"),
+        "icon": "space_dashboard",
+        "link": address,
+        "active": request.path == address,
+    }
     return {"title": "", "items": [{**entry, "has_permission": True}]}
 
 

@@ -63,9 +63,14 @@ class PanelsMixin:
     def form_context(self, request: HttpRequest, record: Any) -> dict[str, Any]:
         """What the form of an existing record shows besides its fields."""
         actor = actor_of(request)
-        tabs = ordered([*self.get_tabs(request, record), *collect_tabs.run(model=self.model, record=record, actor=actor)])
+        tabs = ordered(
+            [*self.get_tabs(request, record), *collect_tabs.run(model=self.model, record=record, actor=actor)]
+        )
         buttons = ordered(
-            [*self.get_buttons(request, record), *collect_buttons.run(model=self.model, record=record, actor=actor)]
+            [
+                *self.get_buttons(request, record),
+                *collect_buttons.run(model=self.model, record=record, actor=actor),
+            ]
         )
         may_change = self.has_change_permission(request, record)  # type: ignore[attr-defined]
         name = f"admin:{self.opts.app_label}_{self.opts.model_name}"

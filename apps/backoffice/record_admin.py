@@ -22,13 +22,20 @@ from apps.backoffice import display
 from apps.backoffice.actions import ActionsMixin
 from apps.backoffice.changelist import BoundedPaginator, RecordChangeList
 from apps.backoffice.checks import RecordAdminChecks
-from apps.backoffice.columns import extension_fields, resolve_columns
-from apps.backoffice.columns import custom_column, extension_column
+from apps.backoffice.columns import custom_column, extension_column, extension_fields, resolve_columns
 from apps.backoffice.export import ExportMixin
 from apps.backoffice.fields import custom_form_field, link_field
 from apps.backoffice.filters import ActiveFilter, custom_filter, filter_for
 from apps.backoffice.form_fields import RecordFieldsMixin
-from apps.backoffice.forms import CUSTOM, EXT, VERSION_FIELD, FormRefused, RecordForm, stale_message, version_field
+from apps.backoffice.forms import (
+    CUSTOM,
+    EXT,
+    VERSION_FIELD,
+    FormRefused,
+    RecordForm,
+    stale_message,
+    version_field,
+)
 from apps.backoffice.panels import PanelsMixin
 from apps.backoffice.rights import actor_of, path_is_hidden, path_leaves_reach
 from apps.core import custom_fields
@@ -66,7 +73,9 @@ class RecordAdmin(PanelsMixin, ActionsMixin, ExportMixin, RecordFieldsMixin, Mod
     list_fullwidth = True
     warn_unsaved_form = True
     compressed_fields = False
-    search_fields = ("pk",)  # the search itself is ``get_search_results``; Django only asks whether there is any
+    search_fields = (
+        "pk",
+    )  # the search itself is ``get_search_results``; Django only asks whether there is any
     date_hierarchy = None
     view_on_site = False
     save_as = False
@@ -144,7 +153,9 @@ class RecordAdmin(PanelsMixin, ActionsMixin, ExportMixin, RecordFieldsMixin, Mod
             path = entry if isinstance(entry, str) else entry[0] if isinstance(entry, list | tuple) else ""
             if isinstance(path, str) and path.startswith("custom."):
                 continue
-            if path and (path_is_hidden(self.model, path, actor) or path_leaves_reach(self.model, path, actor)):
+            if path and (
+                path_is_hidden(self.model, path, actor) or path_leaves_reach(self.model, path, actor)
+            ):
                 continue
             filters.append(filter_for(self.model, entry) if isinstance(entry, str) else entry)
         for definition in custom_fields.definitions_for(self.model):
@@ -221,7 +232,9 @@ class RecordAdmin(PanelsMixin, ActionsMixin, ExportMixin, RecordFieldsMixin, Mod
         hidden = self.hidden_names(request)
         declared = [name for name in super().get_readonly_fields(request, obj) if name not in hidden]
         fieldsets = self.add_fieldsets if obj is None and self.add_fieldsets else self.fieldsets
-        names = self.names_in(self.filter_fieldsets(request, fieldsets)) if fieldsets else set(self.fields or ())
+        names = (
+            self.names_in(self.filter_fieldsets(request, fieldsets)) if fieldsets else set(self.fields or ())
+        )
         locked = self.locked_names(request, names)
         return [*declared, *sorted(locked - set(declared))]
 
@@ -230,13 +243,19 @@ class RecordAdmin(PanelsMixin, ActionsMixin, ExportMixin, RecordFieldsMixin, Mod
         actor = actor_of(request)
         attributes: dict[str, Any] = {"refusal": getattr(request, "form_refusal", None), "actor": actor}
         editable = not change or self.has_change_permission(request, obj)
-        attributes.update(self._dynamic_fields(request, actor, {n for n in names if isinstance(n, str)}, editable))
+        attributes.update(
+            self._dynamic_fields(request, actor, {n for n in names if isinstance(n, str)}, editable)
+        )
         if any(field.name == "version" for field in self.opts.concrete_fields):
             attributes[VERSION_FIELD] = version_field()
         readonly = set(self.get_readonly_fields(request, obj))
         attributes.update(dict.fromkeys(name for name in readonly if name in self.form.base_fields))
         form = type("RecordForm", (self.form,), attributes)
-        fields = [name for name in names if isinstance(name, str) and name in self.model_field_names() | set(form.base_fields)]
+        fields = [
+            name
+            for name in names
+            if isinstance(name, str) and name in self.model_field_names() | set(form.base_fields)
+        ]
         return super().get_form(request, obj, change, fields=fields, form=form, **kwargs)
 
     def _dynamic_fields(
@@ -276,7 +295,11 @@ class RecordAdmin(PanelsMixin, ActionsMixin, ExportMixin, RecordFieldsMixin, Mod
 
     # ------------------------------------------------------------------ saving
     def changeform_view(
-        self, request: HttpRequest, object_id: str | None = None, form_url: str = "", extra_context: Any = None
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: Any = None,
     ) -> HttpResponseBase:
         """Show and save a record. What the service refuses comes back in the same form.
 
@@ -311,7 +334,9 @@ class RecordAdmin(PanelsMixin, ActionsMixin, ExportMixin, RecordFieldsMixin, Mod
                     formset.write(record, actor)
         except BusinessError as error:
             raise FormRefused(error) from error
-        form.instance.__dict__.update({f.attname: getattr(record, f.attname) for f in self.opts.concrete_fields})
+        form.instance.__dict__.update(
+            {f.attname: getattr(record, f.attname) for f in self.opts.concrete_fields}
+        )
         form.instance._state.adding = False
 
     def write_record(self, actor: Actor, form: Any, change: bool) -> Any:
@@ -325,7 +350,9 @@ class RecordAdmin(PanelsMixin, ActionsMixin, ExportMixin, RecordFieldsMixin, Mod
         expected = form.cleaned_data.get(VERSION_FIELD)
         return service.update([form.instance], values, actor=actor, expected_version=expected)[0]
 
-    def _explain_stale(self, request: HttpRequest, object_id: str | None, refused: FormRefused) -> FormRefused:
+    def _explain_stale(
+        self, request: HttpRequest, object_id: str | None, refused: FormRefused
+    ) -> FormRefused:
         """For a stale version: say who changed what, and let a second save through on purpose."""
         if not isinstance(refused.error, StaleVersion) or object_id is None or refused.prefix:
             return refused
@@ -362,7 +389,9 @@ class RecordAdmin(PanelsMixin, ActionsMixin, ExportMixin, RecordFieldsMixin, Mod
         raise NotVisible()
 
     # ------------------------------------------------------- what Django would log
-    def construct_change_message(self, request: HttpRequest, form: Any, formsets: Any, add: bool = False) -> Any:
+    def construct_change_message(
+        self, request: HttpRequest, form: Any, formsets: Any, add: bool = False
+    ) -> Any:
         return []
 
     def log_addition(self, request: HttpRequest, obj: Any, message: Any) -> None:
@@ -374,7 +403,9 @@ class RecordAdmin(PanelsMixin, ActionsMixin, ExportMixin, RecordFieldsMixin, Mod
         """See ``log_addition``."""
 
     # ---------------------------------------------------------------- deleting
-    def delete_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponseBase:
+    def delete_view(
+        self, request: HttpRequest, object_id: str, extra_context: Any = None
+    ) -> HttpResponseBase:
         """Ask, then delete through the service; what it refuses is shown on the same page."""
         actor = actor_of(request)
         record = self.get_object(request, unquote(object_id))
@@ -399,14 +430,18 @@ class RecordAdmin(PanelsMixin, ActionsMixin, ExportMixin, RecordFieldsMixin, Mod
                 "object": record,
                 "opts": self.opts,
                 "refusal": _refusal_text(error) if error else "",
-                "can_archive": self.archivable() and record.active and self.has_change_permission(request, record),
+                "can_archive": self.archivable()
+                and record.active
+                and self.has_change_permission(request, record),
                 "is_popup": IS_POPUP_VAR in request.POST or IS_POPUP_VAR in request.GET,
                 "preserved_filters": self.get_preserved_filters(request),
                 **(extra_context or {}),
             },
         )
 
-    def history_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponseBase:
+    def history_view(
+        self, request: HttpRequest, object_id: str, extra_context: Any = None
+    ) -> HttpResponseBase:
         """The thread is the history: tracked changes, notes and messages in one place."""
         record = self.get_object(request, unquote(object_id))
         if record is None:

@@ -6,10 +6,11 @@ from typing import Any
 
 from django.http import HttpRequest
 from django.templatetags.static import static
+from django.urls import reverse
 
 from apps.access.selectors import companies_of
 from apps.backoffice.hooks import collect_counters, ordered
-from apps.backoffice.links import user_links
+from apps.backoffice.links import address, user_links
 from apps.backoffice.rights import actor_of
 from apps.backoffice.theme import SCRIPTS, STYLES
 
@@ -25,10 +26,13 @@ def shell_context(request: HttpRequest) -> dict[str, Any]:
         "actor": actor,
         "styles": [static(path) for path in STYLES],
         "scripts": [static(path) for path in SCRIPTS],
-        "theme": THEMES.get(getattr(request.user, "theme", ""), None),
+        "theme": THEMES.get(getattr(request.user, "theme", "")),
         "shell_companies": companies,
         "shell_company": next((c for c in companies if c.pk == actor.company_pk), None),
         "shell_counters": [] if popup else ordered(collect_counters.run(actor=actor)),
-        "shell_links": user_links(request),
+        "shell_counters_url": reverse("admin:counters"),
+        "shell_live_url": "/live/",
+        "shell_switch_url": address("switch_company"),
+        "shell_links": user_links(),
         "available_apps": [],
     }

@@ -75,7 +75,11 @@ class BackofficeSite(UnfoldAdminSite):
     def refuse_stranger(self, request: HttpRequest) -> HttpResponseBase:
         actor = getattr(request, "actor", None)
         if request.user.is_authenticated and actor is not None:
-            context = {"title": _("Not for you"), "message": _("The back office is for employees."), "status": 403}
+            context = {
+                "title": _("Not for you"),
+                "message": _("The back office is for employees."),
+                "status": 403,
+            }
             return TemplateResponse(request, "backoffice/stranger.html", context, status=403).render()
         return HttpResponseRedirect(f"{LOGIN_PATH}?{urlencode({'redirect': request.get_full_path()})}")
 
@@ -116,7 +120,11 @@ class BackofficeSite(UnfoldAdminSite):
         from apps.backoffice.theme import CONFIG
 
         if key in CONFIG:
-            return self._get_value(CONFIG[key], *args) if not isinstance(CONFIG[key], Promise) else str(CONFIG[key])
+            return (
+                self._get_value(CONFIG[key], *args)
+                if not isinstance(CONFIG[key], Promise)
+                else str(CONFIG[key])
+            )
         return super()._get_config(key, *args)
 
     def each_context(self, request: HttpRequest) -> dict[str, Any]:
@@ -143,9 +151,10 @@ class BackofficeSite(UnfoldAdminSite):
         return HttpResponseRedirect(reverse("admin:index"))
 
     def extra_urls(self) -> list[URLPattern]:
-        from apps.backoffice.views import modules, settings
+        from apps.backoffice.views import counters, modules, settings
 
         return [
+            path("counters/", self.admin_view(counters.counters), name="counters"),
             path("modules/", self.admin_view(modules.module_list), name="modules"),
             path("settings/", self.admin_view(settings.settings_page), name="settings"),
         ]

@@ -61,7 +61,12 @@ CONFIG: dict[str, Any] = {
             "important-dark": "var(--color-base-100)",
         },
     },
-    "SIDEBAR": {"show_search": False, "command_search": True, "show_all_applications": False, "navigation": []},
+    "SIDEBAR": {
+        "show_search": False,
+        "command_search": True,
+        "show_all_applications": False,
+        "navigation": [],
+    },
     "COMMAND": {"search_models": False, "show_history": False, "search_callback": None},
 }
 STYLES = ("backoffice/backoffice.css",)

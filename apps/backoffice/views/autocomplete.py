@@ -29,7 +29,9 @@ def autocomplete(site: Any, request: HttpRequest) -> JsonResponse:
     source = _source(request, actor)
     target = source.related_model if source is not None else _model(request.GET.get("target", ""))
     if not actor.can(target, "view"):
-        raise PermissionDenied(_("You may not choose from these records."), rule=f"{target._meta.label_lower}:view")
+        raise PermissionDenied(
+            _("You may not choose from these records."), rule=f"{target._meta.label_lower}:view"
+        )
     rows = choices_for(target, actor)
     admin = site._registry.get(source.model) if source is not None else None
     if source is not None:
@@ -78,7 +80,11 @@ def _source(request: HttpRequest, actor: Actor) -> Any:
         field = model._meta.get_field(name)
     except FieldDoesNotExist:
         raise NotVisible(_("There is no such field.")) from None
-    if name in hidden_fields(model, actor) or not field.is_relation or not isinstance(field.related_model, type):
+    if (
+        name in hidden_fields(model, actor)
+        or not field.is_relation
+        or not isinstance(field.related_model, type)
+    ):
         raise NotVisible(_("There is no such field."))
     return field
 

@@ -17,7 +17,9 @@ from apps.core.errors import PermissionDenied
 def module_list(request: HttpRequest) -> HttpResponseBase:
     """Every module that is installed, with its state. Switching one on or off needs a restart, so it is told how."""
     if not actor_of(request).has_role("core.technical"):
-        raise PermissionDenied(_("Modules are shown to technical administrators."), rule="role core.technical")
+        raise PermissionDenied(
+            _("Modules are shown to technical administrators."), rule="role core.technical"
+        )
     running = {config.key: config for config in modules.running()}
     disabled = modules.read_disabled(settings.ERP_DATA_DIR)
     rows = []

@@ -25,7 +25,9 @@ def search(site: Any, request: HttpRequest) -> HttpResponseBase:
         return HttpResponse()
     results = [*_menu_hits(request, text), *_record_hits(request, text)]
     context = {"results": results, "query": text}
-    return TemplateResponse(request, "backoffice/search_results.html", context, headers={"HX-Trigger": "search"})
+    return TemplateResponse(
+        request, "backoffice/search_results.html", context, headers={"HX-Trigger": "search"}
+    )
 
 
 def _menu_hits(request: HttpRequest, text: str) -> list[SearchResult]:
@@ -43,5 +45,7 @@ def _record_hits(request: HttpRequest, text: str) -> list[SearchResult]:
     for hit in global_search(text, actor_of(request), limit=PER_KIND):
         link = record_url(apps.get_model(hit.model), hit.pk)
         if link:
-            found.append(SearchResult(title=hit.title, description=hit.kind.capitalize(), link=link, icon="article"))
+            found.append(
+                SearchResult(title=hit.title, description=hit.kind.capitalize(), link=link, icon="article")
+            )
     return found
