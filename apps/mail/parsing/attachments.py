@@ -151,6 +151,9 @@ def build_attachment(tree: Tree, part: Part, number: int, *, in_related: bool = 
         tree.note("bad-transfer-encoding")
     name = declared_name(part)
     content_type = part.content_type
+    if name.endswith("\ufffd"):
+        # Cut by the sender in the middle of a letter; the suffix was lost with the end.
+        name = name.rstrip("\ufffd") + suffix_for(effective_type(content_type, ""))
     if content_type in ("message/rfc822", "message/global") or part.is_source:
         name = _message_name(name, content, number)
         content_type = "message/rfc822"

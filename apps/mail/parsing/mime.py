@@ -23,7 +23,7 @@ _MAX_CANDIDATES = 100_000
 _GUESSED_BOUNDARY = re.compile(
     rb"(?:\A|(?<=\n))--([^\r\n]{1,200}?)[ \t]*\r?\n(?=content-[a-z-]+[ \t]*:)", re.I
 )
-_MBOX_LINE = re.compile(rb"\s*>?From [^\r\n]*(?:\r\n|\n|\r)")
+_MBOX_LINE = re.compile(rb"\s*>?From [^\s:][^\r\n]*(?:\r\n|\n|\r)")
 _BASE64_ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 _UU_BEGIN = re.compile(rb"(?:\A|(?<=\n))begin(?:-base64)? [0-7]{3,4} ([^\r\n]+)\r?\n")
 _MAIN_TYPE = re.compile(r"[a-z0-9!#$&^_.+-]{1,100}/[a-z0-9!#$&^_.+-]{1,100}")

@@ -13,8 +13,11 @@ from .markup import VOID, Token
 OWN_LAYOUT_CLASS = "meridian-mail"
 """Class of the outermost element of our notification layout; in a reply it is what the customer quotes."""
 
+QUOTED_CLASS = "quoted"
+"""Class that marked elements carry besides ``data-quoted``; the screens fold by it."""
+
 _QUOTE_CLASSES = frozenset(
-    {"gmail_quote", "gmail_quote_container", "gmail_extra", "yahoo_quoted", "moz-cite-prefix", "protonmail_quote",
+    {QUOTED_CLASS, "gmail_quote", "gmail_quote_container", "gmail_extra", "yahoo_quoted", "moz-cite-prefix", "protonmail_quote",
      "zmail_extra", "cite", "quote-container", OWN_LAYOUT_CLASS}
 )  # fmt: skip
 _QUOTE_IDS = frozenset({OWN_LAYOUT_CLASS, "isreplycontent", "mailcontainerbody", "replysplit"})

@@ -15,7 +15,7 @@ from types import MappingProxyType
 import nh3
 
 from .markup import Token, bounded_source, escape_text, open_tag, unescape_attribute
-from .quotes import QuoteMarker
+from .quotes import QUOTED_CLASS, QuoteMarker
 from .text import html_to_text, text_to_html
 
 _NO_URLS: Mapping[str, str] = MappingProxyType({})
@@ -131,7 +131,7 @@ def sanitize_html(
     ``cid_urls`` maps Content-IDs (no brackets) to URLs of our own. An image of a mail gets its URL, keeps its
     Content-ID in ``data-cid`` and can so be mapped again later. Remote images are not loaded: their address
     moves to ``data-remote-src`` until somebody asks for it. ``fold_quotes`` marks quoted earlier mails with
-    ``data-quoted="1"`` and signatures with ``data-signature="1"``. ``allow_relative_links`` is for text written
+    ``data-quoted="1"`` and the class ``quoted``, signatures with ``data-signature="1"``. ``allow_relative_links`` is for text written
     by our own users; in a stranger's mail a relative link would point into this system.
     """
     urls = {key.strip("<> "): value for key, value in cid_urls.items()}
@@ -239,6 +239,8 @@ def _attributes(
             value = ""
         if value or key in ("alt", "nowrap", "noshade", "reversed", "open"):
             kept[key] = value.strip() if key in _FORMS else value
+    if kept.get("data-quoted") == "1":
+        kept["class"] = QUOTED_CLASS
     if token.value == "img":
         kept.update(_image_source(given, urls, known))
     elif token.value == "a":

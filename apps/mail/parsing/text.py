@@ -39,7 +39,8 @@ def text_to_html(text: str, *, fold_quotes: bool = False) -> str:
     for segment in visible_reply(text).segments:
         shown = _paragraphs(text[segment.start : segment.end])
         if shown and segment.kind is not SegmentKind.VISIBLE:
-            shown = f'<div data-{segment.kind.value}="1">{shown}</div>'
+            marks = 'class="quoted" ' if segment.kind is SegmentKind.QUOTED else ""
+            shown = f'<div {marks}data-{segment.kind.value}="1">{shown}</div>'
         pieces.append(shown)
     return "\n".join(piece for piece in pieces if piece)
 

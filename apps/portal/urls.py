@@ -1,0 +1,29 @@
+"""Paths of the portal: its own, then those of every running module's ``portal.py``."""
+
+from typing import Any
+
+from django.urls import path
+from django.views.generic import RedirectView
+
+from apps.core.modules import import_if_present, running
+from apps.portal.views import account, home
+
+
+def _module_pages() -> list[Any]:
+    pages: list[Any] = []
+    for config in running():
+        module = import_if_present(f"{config.name}.portal") if config.key != "portal" else None
+        pages += getattr(module, "urlpatterns", [])
+    return pages
+
+
+urlpatterns = [
+    path("my", home.home, name="portal-home"),
+    path("my/", RedirectView.as_view(url="/my", query_string=True)),
+    path("my/home", home.home),
+    path("my/counters", home.counters, name="portal-counters"),
+    path("my/account", account.account, name="portal-account"),
+    path("my/security", RedirectView.as_view(url="/web/security", query_string=True), name="portal-security"),
+    path("mail/view", home.mail_view, name="mail-view"),
+    *_module_pages(),
+]

@@ -1,0 +1,5 @@
+"""Services of the report engine."""
+
+from apps.reports.services import rendering
+
+__all__ = ["rendering"]

@@ -1,0 +1,22 @@
+"""Paths of the report engine."""
+
+from django.urls import path, register_converter
+
+from apps.reports import views
+
+
+class KeysConverter:
+    """Primary keys joined by commas."""
+
+    regex = r"\d+(?:,\d+)*"
+
+    def to_python(self, value: str) -> str:
+        return value
+
+    def to_url(self, value: str) -> str:
+        return str(value)
+
+
+register_converter(KeysConverter, "pks")
+
+urlpatterns = [path("reports/<str:code>/<pks:pks>/", views.download, name="report-download")]
