@@ -32,9 +32,10 @@ _DROPPED = _words(
     "audio video canvas xml"
 )
 _ATTRIBUTES = {
-    "*": {"style", "title", "dir", "lang", "align", "valign", "class"},
+    # data-* as the intake of mails sets them: quoted parts, signatures, pictures that came along or lie elsewhere.
+    "*": {"style", "title", "dir", "lang", "align", "valign", "class", "data-quoted", "data-signature"},
     "a": {"href"},
-    "img": {"src", "alt", "width", "height"},
+    "img": {"src", "alt", "width", "height", "data-cid", "data-remote-src"},
     "font": {"color", "face", "size"},
     "table": {"border", "cellpadding", "cellspacing", "width", "bgcolor"},
     "td": {"colspan", "rowspan", "width", "height", "bgcolor"},
@@ -71,6 +72,7 @@ _QUOTE_CLASSES = frozenset(
 _EMBEDDED_PICTURE = re.compile(
     r"data:image/(?:png|jpe?g|gif|webp|bmp);base64,[A-Za-z0-9+/=\s]*\Z", re.IGNORECASE
 )
+_REMOTE_PICTURE = re.compile(r"https?://[^\s\"<>]+\Z", re.IGNORECASE)
 _NOT_PLAIN = re.compile(r"[\x00-\x20\x7f]+")
 _URL = re.compile(r"\bhttps?://[^\s<>\"']+[^\s<>\"'.,;:!?)\]}]", re.IGNORECASE)
 _FORBIDDEN_CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")
@@ -87,6 +89,10 @@ def _keep_attribute(tag: str, name: str, value: str) -> str | None:
             return value if tag == "img" else None
         if tag == "img" and scheme.startswith(("mailto:", "tel:")):
             return None
+    if name in ("data-quoted", "data-signature"):
+        return value if value in ("0", "1") else None
+    if name == "data-remote-src":
+        return value if _REMOTE_PICTURE.match(value) else None
     if name == "type":
         return "cite" if value.lower() == "cite" else None
     if name == "style" and "url(" in value.lower():

@@ -26,6 +26,12 @@ from apps.core.html import html_to_text, preview, sanitize_html, text_to_html
         ("png as data", '<img src="data:image/png;base64,AAAA">', '<img src="data:image/png;base64,AAAA">'),
         ("inline part", '<img src="cid:part1@x">', '<img src="cid:part1@x">'),
         ("quoting of a mail program", '<div class="gmail_quote x">q</div>', '<div class="quoted">q</div>'),
+        (
+            "marks of the mail intake",
+            '<div data-quoted="1" data-other="x"><img data-cid="a@b" data-remote-src="https://x/y"></div>',
+            '<div data-quoted="1"><img data-cid="a@b" data-remote-src="https://x/y"></div>',
+        ),
+        ("remote picture that is none", '<img data-remote-src="javascript:x">', "<img>"),
         ("foreign class", '<p class="hidden modal">q</p>', "<p>q</p>"),
     ],
 )
