@@ -261,7 +261,7 @@ def _actor_or_failure(run: JobRun) -> tuple[Actor, Outcome | None]:
 def _finish_job(run: JobRun, handle: RunHandle, outcome: Outcome, *, now: datetime.datetime) -> None:
     """Write the outcome, count failures, and set the next call. Does nothing when the run was taken over meanwhile."""
     with transaction.atomic():
-        job = ScheduledJob.objects.select_for_update(no_key=True, of=("self",)).filter(pk=run.job_id).first()
+        job = _locked_job(run.job_id)
         if not _end(run, handle, outcome) or job is None:
             return
         job.last_call = run.started_at
@@ -277,6 +277,12 @@ def _finish_job(run: JobRun, handle: RunHandle, outcome: Outcome, *, now: dateti
         if handle.deactivate_job and outcome.state == State.DONE:
             job.active = False
         _plan(job, now)
+
+
+def _locked_job(pk: int | None) -> ScheduledJob | None:
+    if pk is None:
+        return None
+    return ScheduledJob.objects.select_for_update(no_key=True, of=("self",)).filter(pk=pk).first()
 
 
 def _plan(job: ScheduledJob, now: datetime.datetime) -> None:
@@ -412,7 +418,7 @@ def recover(*, lease: datetime.timedelta = LEASE, now: datetime.datetime | None 
         with transaction.atomic():
             # The job before its run, as everywhere: a worker that ends right now holds the job's row.
             job_pk = JobRun.objects.filter(pk=pk).values_list("job_id", flat=True).first()
-            job = ScheduledJob.objects.select_for_update(no_key=True, of=("self",)).filter(pk=job_pk).first()
+            job = _locked_job(job_pk)
             run = stale.select_for_update(skip_locked=True, of=("self",)).filter(pk=pk).first()
             if run is None:
                 continue

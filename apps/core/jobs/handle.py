@@ -15,7 +15,7 @@ import uuid
 from collections.abc import Mapping
 from typing import Any
 
-from django.db import DatabaseError, connections
+from django.db import DatabaseError, InterfaceError, connections
 from django.db.models import Value
 from django.db.models.functions import Concat, Now
 from django.utils import timezone
@@ -131,9 +131,15 @@ class RunHandle:
         if news:
             values["log"] = Concat("log", Value(news))
         mine = JobRun.objects.filter(pk=self.pk, lease=self.lease, state=JobRun.State.RUNNING)
-        if mine.update(**values) == 0:
-            with self._lock:
-                self._news.insert(0, news)
+        written = 0
+        try:
+            written = mine.update(**values)
+        finally:
+            if not written:
+                with self._lock:
+                    self._news.insert(0, news)
+                    self._changed = True
+        if not written:
             return False
         self._publish(done, total)
         return True
@@ -193,7 +199,7 @@ class Pulse:
     def _once(self) -> None:
         try:
             self._handle._beat()
-        except DatabaseError as exc:
+        except (DatabaseError, InterfaceError) as exc:
             # The database may be away for a moment; the next beat tries again, and the lease outlives six of them.
             logger.warning("no sign of life for run %s: %s", self._handle.pk, exc)
             connections.close_all()
