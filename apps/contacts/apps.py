@@ -78,3 +78,12 @@ class ContactsConfig(ModuleConfig):
         ),
         MenuItem(_("Countries"), model="core.Country", icon="public", group=_("Configuration"), sequence=70),
     )
+
+    def ready(self) -> None:
+        from django.db.models.signals import post_migrate
+
+        from apps.contacts.services.reference import sync_after_migrate
+
+        super().ready()
+        # Facts of the world are brought in once the tables stand.
+        post_migrate.connect(sync_after_migrate, sender=self, dispatch_uid="contacts.sync_reference_data")

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from django.conf import settings
+from django.contrib.auth.hashers import make_password
 from django.utils import timezone
 from django.utils.html import escape
 from django.utils.translation import gettext as _
@@ -84,6 +85,7 @@ class UserService(RecordService[User]):
             if not row.get("email") and "@" in row["login"]:
                 row["email"] = row["login"]
             row["roles"] = sorted({pk_of(role) for role in row.get("roles") or ()})
+            row["password"] = make_password(None)  # an unusable one, until one is set below or through a link
         require_power_to_give({pk for row in rows for pk in row["roles"]}, actor)
 
     def prepare_update(self, records: Sequence[User], values: Values, actor: Actor) -> None:
@@ -233,7 +235,6 @@ def _set_first_passwords(users: Sequence[User], passwords: Sequence[str | None])
     errors: dict[str, list[str]] = {}
     for number, (user, password) in enumerate(zip(users, passwords, strict=True)):
         if password is None:
-            user.set_unusable_password()
             continue
         try:
             check_password_policy(password, user)
@@ -244,7 +245,9 @@ def _set_first_passwords(users: Sequence[User], passwords: Sequence[str | None])
         user.password_changed_at = timezone.now()
     if errors:
         raise ValidationFailed(fields=errors)
-    User.objects.bulk_update(users, ["password", "password_changed_at"])
+    changed = [user for user, password in zip(users, passwords, strict=True) if password is not None]
+    if changed:
+        User.objects.bulk_update(changed, ["password", "password_changed_at"])
 
 
 def _before_archive(users: Sequence[User], actor: Actor) -> None:
