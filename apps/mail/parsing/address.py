@@ -161,12 +161,12 @@ def _closing_quote(text: str, position: int) -> int:
 
 
 def _join_names_with_comma(entries: Iterable[str]) -> Iterator[str]:
-    """``Doe, Jane <jane@x>`` without quotes is one person, not two."""
+    """``Doe, Jane <jane@x>`` without quotes is one person, not two. Encoded words hide their commas themselves."""
     waiting = ""
     for entry in entries:
         if not entry.strip():
             continue
-        if "@" not in entry and "<" not in entry and '"' not in entry and len(waiting) < 200:
+        if not any(sign in entry for sign in ("@", "<", '"', "=?")):
             if waiting:
                 yield waiting
             waiting = entry

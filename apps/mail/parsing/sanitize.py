@@ -279,7 +279,7 @@ def _link_target(href: str, *, allow_relative: bool) -> str:
         return target if scheme.group(1).lower() in _LINK_SCHEMES else ""
     if target.startswith("//"):
         return "https:" + target
-    return target if allow_relative and re.match(r"[/?#](?!/)", target) else ""
+    return target if allow_relative and re.match(r"[/?#](?![/\\])", target) else ""
 
 
 def clean_style(style: str) -> str:

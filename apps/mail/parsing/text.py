@@ -243,5 +243,5 @@ def preview(text: str, length: int = 190) -> str:
     if len(flat) <= length:
         return flat
     cut = flat[: length - 1]
-    head, _, _ = cut.rpartition(" ")
+    head = cut if flat[length - 1] == " " else cut.rpartition(" ")[0]
     return (head if len(head) > length // 2 else cut).rstrip(" .,;:-") + "\u2026"

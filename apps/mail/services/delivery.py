@@ -17,7 +17,7 @@ from apps.chatter.models import Follower, Message
 from apps.chatter.services.posting import post_message
 from apps.chatter.types import NewFile, RecordRef
 from apps.contacts.models import Partner
-from apps.contacts.services import find_or_create_by_email
+from apps.contacts.services.partners import find_or_create_by_email
 from apps.core.actor import Actor, system_actor
 from apps.core.config import get_setting
 from apps.core.errors import BusinessError
@@ -121,7 +121,7 @@ def _deliver_one(
     if alias is not None and (refusal := _policy_refusal(alias, author, thread, owner_ref)):
         _refuse(alias, refusal, parsed, outcome, actor=acting)
         return
-    if record is None and _is_loop(parsed, alias, outcome, actor=acting):
+    if record is None and _is_loop(parsed, alias, outcome, log=log, actor=acting):
         return
     view = _view(parsed, author, company_pk)
     if record is not None:
@@ -165,7 +165,9 @@ def _wrong_setup(alias: Alias, reason: str, parsed: ParsedMail, outcome: Outcome
     outcome.state, outcome.reason = IncomingState.BOUNCED, f"{told} {reason}"
 
 
-def _is_loop(parsed: ParsedMail, alias: Alias | None, outcome: Outcome, *, actor: Actor) -> bool:
+def _is_loop(
+    parsed: ParsedMail, alias: Alias | None, outcome: Outcome, *, log: IncomingMail, actor: Actor
+) -> bool:
     """Whether this sender made too many records of this kind lately; he is told once."""
     if alias is None or parsed.from_ is None:
         return False
@@ -180,7 +182,7 @@ def _is_loop(parsed: ParsedMail, alias: Alias | None, outcome: Outcome, *, actor
     reason = _("More than %(limit)s messages within two hours.") % {"limit": limit}
     if not recent.filter(state=IncomingState.IGNORED, target=alias.target).exists():
         refusals.send_loop_notice(parsed, reason, actor=actor)
-    IncomingMail.objects.filter(digest=parsed.digest).update(target=alias.target)
+    log.target = alias.target
     outcome.state, outcome.reason = IncomingState.IGNORED, reason
     return True
 
