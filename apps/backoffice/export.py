@@ -72,13 +72,10 @@ def export_fields(model: type[models.Model], actor: Actor) -> list[ExportField]:
         if field.name in hidden or field.name in ("custom",) or isinstance(field, models.BinaryField):
             continue
         fields.append(_own_field(field))
-    for field in model._meta.many_to_many:
-        if field.name not in hidden:
-            fields.append(_many_field(field))
-    for definition in custom_fields.definitions_for(model):
-        fields.append(_custom_field(definition))
-    for name, (extension, field) in extension_fields(model, actor).items():
-        fields.append(_extension_field(name, extension, field))
+    fields += [_many_field(field) for field in model._meta.many_to_many if field.name not in hidden]
+    fields += [_custom_field(definition) for definition in custom_fields.definitions_for(model)]
+    added = extension_fields(model, actor).items()
+    fields += [_extension_field(name, extension, field) for name, (extension, field) in added]
     return fields
 
 

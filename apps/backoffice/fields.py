@@ -61,12 +61,13 @@ class _LinkWidgetMixin(widgets.AutocompleteWidgetMixin):
 
 
 class LinkSelect(_LinkWidgetMixin, forms.Select):
-    option_template_name = "unfold/widgets/select_option_autocomplete.html"
+    """Search box for one record."""
 
 
 class LinkSelectMultiple(_LinkWidgetMixin, forms.SelectMultiple):
+    """Search box for several records."""
+
     allow_multiple_selected = True
-    option_template_name = "unfold/widgets/select_option_autocomplete.html"
 
 
 def labels_of(target: type[models.Model], pks: Iterable[Any], actor: Actor) -> dict[str, str]:

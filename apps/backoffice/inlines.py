@@ -29,7 +29,7 @@ class RecordFormSet(PaginationInlineFormSet):
         service = service_for(self.model)
         deleted = [form for form in self.deleted_forms if form.instance.pk is not None]
         for form in deleted:
-            with _naming(form):
+            with NamesForm(form):
                 service.delete([form.instance], actor=actor)
         gone = set(self.deleted_forms)
         for form in self.initial_forms:
@@ -38,7 +38,7 @@ class RecordFormSet(PaginationInlineFormSet):
             values = form.record_values(adding=False)
             values.pop(self.fk.name, None)
             if values:
-                with _naming(form):
+                with NamesForm(form):
                     service.update(
                         [form.instance],
                         values,
@@ -48,11 +48,11 @@ class RecordFormSet(PaginationInlineFormSet):
         for form in self.extra_forms:
             if form in gone or not form.has_changed():
                 continue
-            with _naming(form):
+            with NamesForm(form):
                 service.create_one({**form.record_values(adding=True), self.fk.name: parent.pk}, actor=actor)
 
 
-class _naming:
+class NamesForm:
     """Turns a refusal into one that names its form."""
 
     def __init__(self, form: RecordForm) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.apps import apps
+from django.db import models
 from django.http import HttpRequest
 from django.urls import NoReverseMatch, reverse
 from django.utils.translation import gettext as _
@@ -86,3 +87,16 @@ def _entry(request: HttpRequest, item: MenuItem, address: str) -> dict[str, Any]
         "active": active,
         "has_permission": True,
     }
+
+
+def group_title(model: type[models.Model]) -> str:
+    """The menu group in which a model is listed; of its own module when it is in no menu."""
+    label = model._meta.label_lower
+    home = ""
+    for config in running():
+        title = str(config.menu_title or config.title)
+        if any(item.model.lower() == label for item in config.menu):
+            return title
+        if config.label == model._meta.app_label:
+            home = title
+    return home

@@ -158,9 +158,8 @@ class RecordAdmin(PanelsMixin, ActionsMixin, ExportMixin, RecordFieldsMixin, Mod
             ):
                 continue
             filters.append(filter_for(self.model, entry) if isinstance(entry, str) else entry)
-        for definition in custom_fields.definitions_for(self.model):
-            if definition.filterable:
-                filters.append(custom_filter(definition))
+        definitions = custom_fields.definitions_for(self.model)
+        filters += [custom_filter(definition) for definition in definitions if definition.filterable]
         if self.archivable() and not any(entry is ActiveFilter for entry in filters):
             filters.append(ActiveFilter)
         return filters

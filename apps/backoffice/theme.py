@@ -4,12 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.templatetags.static import static
 from django.utils.translation import gettext_lazy as _
-
-
-def _static(path: str) -> Any:
-    return lambda request: static(path)
 
 
 BASE = {

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from itertools import count
 
 import pytest
+from django.db import transaction
 from django.test import Client
 
 from apps.access.models import Company, Role, RoleGrant, User, UserRole
@@ -29,7 +30,8 @@ def other_company(company: Company) -> Company:
 @pytest.fixture
 def boss(company: Company) -> User:
     """An administrator of the first company."""
-    return User.objects.create_superuser("boss", "secret-boss", name="Ada Boss", company=company)
+    with transaction.atomic():  # the company of a user is checked at commit
+        return User.objects.create_superuser("boss", "secret-boss", name="Ada Boss", company=company)
 
 
 @pytest.fixture

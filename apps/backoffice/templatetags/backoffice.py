@@ -6,6 +6,10 @@ from typing import Any
 
 from django import template
 from django.template.loader import render_to_string
+from django.utils.text import capfirst
+
+from apps.backoffice.menus import group_title
+from apps.backoffice.site import record_url
 
 register = template.Library()
 
@@ -15,3 +19,24 @@ def record_thread(context: template.Context, record: Any) -> str:
     """The chatter panel of a record: thread, composer, files, activities. It loads and refreshes itself."""
     request = context["request"]
     return render_to_string("backoffice/includes/thread.html", {"record": record}, request=request)
+
+
+@register.simple_tag(takes_context=True)
+def breadcrumbs(context: template.Context) -> list[dict[str, Any]]:
+    """Where this page is: the menu group, the list, the record; the last one is the title."""
+    opts = context.get("opts")
+    title = context.get("title") or ""
+    if opts is None:
+        return [{"title": title, "link": ""}]
+    crumbs = []
+    group = group_title(opts.model)
+    if group:
+        crumbs.append({"title": group, "link": ""})
+    plural = capfirst(str(opts.verbose_name_plural))
+    if context.get("cl") is not None:
+        return [*crumbs, {"title": plural, "link": ""}]
+    crumbs.append({"title": plural, "link": record_url(opts.model)})
+    record = context.get("original") or context.get("object")
+    if record is not None and not isinstance(record, str) and str(record) != str(title):
+        crumbs.append({"title": str(record), "link": record_url(record)})
+    return [*crumbs, {"title": capfirst(str(title)), "link": ""}]
