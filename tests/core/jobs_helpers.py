@@ -11,7 +11,7 @@ from django.utils import timezone
 from apps.core.jobs.engine import recover
 from apps.core.jobs.handle import RunHandle
 from apps.core.jobs.registry import own_transactions
-from apps.core.models import Currency, JobRun, OutboxEvent, ScheduledJob
+from apps.core.models import JobRun, OutboxEvent, ScheduledJob, Setting
 from apps.core.testkit import run_in_threads
 
 NOW = datetime.datetime(2026, 3, 10, 12, 0, tzinfo=datetime.UTC)
@@ -53,13 +53,15 @@ def does(function: Behaviour, code: str = "tests.job") -> None:
     _behaviours[code] = function
 
 
-def mark(code: str) -> None:
+def mark(name: str) -> None:
     """Something that a task writes, to see whether it was committed."""
-    Currency.objects.create(code=code, name=code)
+    Setting.objects.create(key=f"mark:{name}")
 
 
 def marks() -> list[str]:
-    return list(Currency.objects.filter(code__startswith="X").order_by("code").values_list("code", flat=True))
+    """The committed marks, in alphabetical order."""
+    keys = Setting.objects.filter(key__startswith="mark:").order_by("key").values_list("key", flat=True)
+    return [key.removeprefix("mark:") for key in keys]
 
 
 def failures() -> list[tuple[int, bool]]:

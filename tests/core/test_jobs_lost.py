@@ -90,7 +90,7 @@ def test_progress_is_seen_while_the_task_s_transaction_is_open(monkeypatch: pyte
     go_on = threading.Event()
 
     def work(run: RunHandle) -> None:
-        mark("XAA")
+        mark("first")
         run.progress(2, 5)
         run.log("half-way")
         assert go_on.wait(30)
@@ -112,7 +112,7 @@ def test_progress_is_seen_while_the_task_s_transaction_is_open(monkeypatch: pyte
 
     run.refresh_from_db()
     assert (run.state, run.log.count("half-way")) == ("done", 1)
-    assert marks() == ["XAA"]
+    assert marks() == ["first"]
     assert told[-1][2]["state"] == "done"
 
 
@@ -122,7 +122,7 @@ def test_cancelling_a_running_job_undoes_its_open_batch(monkeypatch: pytest.Monk
     job = make()
 
     def work(run: RunHandle) -> None:
-        mark("XAA")
+        mark("first")
         OtherProcess(run.pk).cancel()
         for number in range(600):
             run.progress(number, 600)
@@ -176,7 +176,7 @@ def test_a_worker_that_was_only_slow_cannot_commit_after_it_was_replaced() -> No
 
     def work(run: RunHandle) -> None:
         attempts.append(run.pk)
-        mark("XAA" if len(attempts) == 1 else "XAB")
+        mark("first" if len(attempts) == 1 else "second")
         if len(attempts) == 1:
             other = OtherProcess(run.pk)
             other.look_dead()
@@ -190,7 +190,7 @@ def test_a_worker_that_was_only_slow_cannot_commit_after_it_was_replaced() -> No
     assert second is not None
     assert (first.state, first.error) == ("failed", "The worker stopped without a word.")
     assert (second.state, second.attempts) == ("done", 2)
-    assert marks() == ["XAB"]
+    assert marks() == ["second"]
     assert len(attempts) == 2
 
 
@@ -200,10 +200,10 @@ sys.path.insert(0, os.getcwd())
 import django
 django.setup()
 from apps.core.jobs import engine
-from apps.core.models import Currency
+from apps.core.models import Setting
 
 def sleep(run):
-    Currency.objects.create(code="XAA", name="never committed")
+    Setting.objects.create(key="mark:never committed")
     print("working", flush=True)
     time.sleep(60)
 
@@ -245,13 +245,13 @@ def test_a_killed_worker_s_run_is_noticed_and_done_again() -> None:
     assert marks() == []
     job.refresh_from_db()
     assert (job.lost_in_a_row, job.failure_count) == (1, 0)
-    does(lambda run: mark("XAB"))
+    does(lambda run: mark("second"))
     run = run_job(job.pk)
     assert run is not None
     assert (run.state, run.attempts) == ("done", 2)
     job.refresh_from_db()
     assert job.lost_in_a_row == 0
-    assert marks() == ["XAB"]
+    assert marks() == ["second"]
 
 
 @pytest.mark.django_db

@@ -61,6 +61,7 @@ MAX_FAILURES = 5
 MAX_LOST = 3
 FAILING_TOO_LONG = datetime.timedelta(days=7)
 RESEND_AFTER = datetime.timedelta(minutes=5)
+RESEND_JOB_AFTER = datetime.timedelta(minutes=1)  # while the workers are busy, ticks do not pile up messages
 
 # The kernel stands below the app that knows users; like ``access.Company`` in foreign keys, it is named by path.
 ACTOR_FROM_SNAPSHOT = "apps.access.selectors.actor_from_snapshot"
@@ -105,8 +106,10 @@ def tick(*, now: datetime.datetime | None = None) -> int:
     recover()
     sent = 0
     try:
-        for pk in ready_jobs(now).values_list("pk", flat=True):
+        waiting = ready_jobs(now).filter(Q(sent_at__isnull=True) | Q(sent_at__lte=now - RESEND_JOB_AFTER))
+        for pk in list(waiting.values_list("pk", flat=True)):
             enqueue(RUN_JOB_TASK, pk)
+            ScheduledJob.objects.filter(pk=pk).update(sent_at=now)
             sent += 1
         sent += _resend_background(now)
     except Unavailable as exc:
@@ -163,6 +166,7 @@ def claim_job(job_pk: int, *, now: datetime.datetime) -> JobRun | None:
         # Only the locked row tells the truth: another worker may have finished between our message and our lock.
         if job is None or not ready_jobs(now).filter(pk=job_pk).exists():
             return None
+        ScheduledJob.objects.filter(pk=job_pk).update(sent_at=None)
         triggers = list(JobTrigger.objects.filter(job=job, at__lte=now).order_by("pk"))
         manual = next((trigger for trigger in triggers if trigger.manual), None)
         JobTrigger.objects.filter(pk__in=[trigger.pk for trigger in triggers]).delete()

@@ -37,6 +37,7 @@ class Migration(migrations.Migration):
                 ('next_call', models.DateTimeField(default=django.utils.timezone.now, verbose_name='next call')),
                 ('anchor', models.DateTimeField(default=django.utils.timezone.now, editable=False, verbose_name='counted from')),
                 ('last_call', models.DateTimeField(editable=False, null=True, verbose_name='last call')),
+                ('sent_at', models.DateTimeField(editable=False, null=True, verbose_name='sent to a worker on')),
                 ('failure_count', models.PositiveIntegerField(default=0, editable=False, verbose_name='failures in a row')),
                 ('first_failure_at', models.DateTimeField(editable=False, null=True, verbose_name='failing since')),
                 ('lost_in_a_row', models.PositiveSmallIntegerField(default=0, editable=False, verbose_name='lost in a row')),

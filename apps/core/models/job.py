@@ -53,6 +53,7 @@ class ScheduledJob(ArchivableMixin, BaseModel):
     next_call = models.DateTimeField(_("next call"), default=now)
     anchor = models.DateTimeField(_("counted from"), default=now, editable=False)
     last_call = models.DateTimeField(_("last call"), null=True, editable=False)
+    sent_at = models.DateTimeField(_("sent to a worker on"), null=True, editable=False)
     failure_count = models.PositiveIntegerField(_("failures in a row"), default=0, editable=False)
     first_failure_at = models.DateTimeField(_("failing since"), null=True, editable=False)
     lost_in_a_row = models.PositiveSmallIntegerField(_("lost in a row"), default=0, editable=False)
