@@ -6,6 +6,7 @@ from celery import shared_task
 
 from apps.api.services import idempotency, webhooks
 from apps.core.jobs.handle import RunHandle
+from apps.core.jobs.registry import own_transactions
 
 
 @shared_task(name="api.send_webhooks", ignore_result=True)
@@ -14,6 +15,7 @@ def send_webhooks() -> int:
     return webhooks.send_due()
 
 
+@own_transactions
 def send_due_webhooks(run: RunHandle) -> None:
     """Scheduled: retries whose pause is over, and what a lost message left behind."""
     run.log(f"{webhooks.send_due()} deliveries were tried")

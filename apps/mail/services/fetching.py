@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 from imap_tools import AND, BaseMailBox, MailBox, MailBoxStartTls, MailBoxUnencrypted, MailMessageFlags
 
 from apps.core.errors import ValidationFailed
+from apps.core.jobs.registry import own_transactions
 from apps.mail.services.intake import receive
 from apps.mail.types import EX_TRY_AGAIN
 
@@ -50,6 +51,7 @@ def fetch(url: str) -> dict[str, int]:
     return counts
 
 
+@own_transactions
 def fetch_mail(run: Any) -> None:
     """The scheduled job; without ``IMAP_URL`` there is nothing to do."""
     if not settings.IMAP_URL:

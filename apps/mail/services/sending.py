@@ -21,6 +21,7 @@ from django.utils.translation import gettext as _
 from apps.chatter.constants import FailureType, NotificationStatus
 from apps.chatter.models import Notification
 from apps.core.config import get_setting
+from apps.core.jobs.registry import own_transactions
 from apps.mail.constants import RETRY_PAUSES, SEND_BATCH, STUCK_AFTER, OutgoingState
 from apps.mail.models import OutgoingMail
 
@@ -42,6 +43,7 @@ def send_queue(*, limit: int = 1000) -> int:
     return tried
 
 
+@own_transactions
 def send_job(run: Any) -> None:
     """The scheduled job behind the queue, for what a lost wake-up left."""
     run.log(_("%(count)s mails tried.") % {"count": send_queue()})
