@@ -33,7 +33,9 @@ from apps.core.links import check_targets
 from apps.core.unit_of_work import unit_of_work
 
 _EMBEDDED = re.compile(r'src="data:image/(png|jpe?g|gif|webp|bmp);base64,([A-Za-z0-9+/=\s]+)"', re.IGNORECASE)
-_CID = re.compile(r'src="cid:([^"]+)"', re.IGNORECASE)
+_PICTURE = re.compile(r'<img((?: [a-z-]+="[^"]*")*)>')
+_CID_SOURCE = re.compile(r' src="cid:([^"]+)"', re.IGNORECASE)
+_CID_MARK = re.compile(r' data-cid="([^"]+)"')
 
 
 def post_message(
@@ -260,13 +262,21 @@ def _files(
     files = [*made, *ready, *claimed]
     inline = {row.content_id.strip("<>"): row for row in files if row.content_id}
     if inline:
-        text = _CID.sub(lambda found: _source_of(found.group(1), inline) or found.group(), text)
+        text = _PICTURE.sub(lambda found: _with_source(found.group(1), inline), text)
     return text, files
 
 
-def _source_of(content_id: str, inline: Mapping[str, Attachment]) -> str:
-    row = inline.get(unquote(unescape(content_id)).strip("<>"))
-    return f'src="{image_url(row)}"' if row is not None else ""
+def _with_source(attributes: str, inline: Mapping[str, Attachment]) -> str:
+    """A picture that came with the message points to its file: by ``src="cid:…"``, or by the mark that the intake of
+    mails leaves in place of a source."""
+    named = _CID_SOURCE.search(attributes)
+    marked = None if named or " src=" in attributes else _CID_MARK.search(attributes)
+    found = named or marked
+    row = inline.get(unquote(unescape(found.group(1))).strip("<> ")) if found else None
+    if row is None:
+        return f"<img{attributes}>"
+    source = f' src="{image_url(row)}"'
+    return f"<img{attributes.replace(named.group(), source) if named else attributes + source}>"
 
 
 def _embedded_pictures(text: str) -> tuple[str, list[NewFile]]:
