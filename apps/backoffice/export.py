@@ -22,7 +22,6 @@ from django.urls import URLPattern, path
 from django.utils import timezone
 from django.utils.text import capfirst
 from django.utils.translation import gettext as _
-from openpyxl import Workbook
 
 from apps.access.constants import AuditKind
 from apps.access.services.audit import record as write_audit
@@ -219,6 +218,8 @@ def csv_lines(header: list[str], rows: Iterable[list[Any]]) -> Iterator[str]:
 
 def xlsx_file(title: str, header: list[str], rows: Iterable[list[Any]]) -> Any:
     """A temporary file, deleted when it is closed. Rows go to disk as they come."""
+    from openpyxl import Workbook  # half a second to import, which every start of every process would pay
+
     book = Workbook(write_only=True)
     sheet = book.create_sheet("".join(char for char in title if char not in "[]:*?/\\")[:31] or "Export")
     sheet.append([guarded(name) for name in header])

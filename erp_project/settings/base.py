@@ -75,6 +75,7 @@ if ERP_PROCESS == "live":  # one endpoint, asynchronous: it needs to know who as
         "django.contrib.sessions.middleware.SessionMiddleware",
         "django.contrib.auth.middleware.AuthenticationMiddleware",
         "apps.access.middleware.ActorMiddleware",
+        "allauth.account.middleware.AccountMiddleware",  # allauth refuses to start without it
     ]
 
 ROOT_URLCONF = "erp_project.urls"

@@ -27,3 +27,4 @@ STORAGES = {
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
 }
 LOGGING["handlers"]["console"]["formatter"] = env.str("LOG_FORMAT", default="json")  # type: ignore[index]
+LOGGING["loggers"]["celery.app.trace"]["level"] = env.str("TASK_LOG_LEVEL", default="INFO").upper()  # type: ignore[index]

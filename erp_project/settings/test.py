@@ -28,3 +28,4 @@ EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
 WHITENOISE_USE_FINDERS = True
 WHITENOISE_AUTOREFRESH = True  # no scan of every static file at each client
 DATABASES["default"]["CONN_HEALTH_CHECKS"] = False
+STATIC_ROOT = None

@@ -120,8 +120,11 @@ def _run(options: argparse.Namespace, output: Output) -> int:
             web_workers=options.web_workers,
             worker_processes=options.worker_processes,
         )
-        supervisor.start(specs)
+        # Starting is all processor time: what visitors wait for goes first, the rest starts while they look.
+        supervisor.start([spec for spec in specs if spec.serves])
         _wait_ready(supervisor, environment, data_dir, options)
+        _wait_live(supervisor, live_port)
+        supervisor.start([spec for spec in specs if not spec.serves])
         _announce(output, options, environment, data_dir, time.monotonic() - started)
         trouble = supervisor.watch(services.failure)
         raise RuntimeProblem(f"{trouble}; everything else is being stopped")
@@ -193,10 +196,12 @@ def _prepare_database(supervisor: Supervisor, environment: dict[str, str], data_
     embedded = not os.environ.get("DATABASE_URL")
     state = read_state(data_dir)
     if not embedded or state.get("migrated") != current:
+        supervisor.output.say("bringing the database in line with the code")
         _migrate(supervisor)
         _remember(data_dir, migrated=current)
     demo = environment.get("ERP_DEMO", "").strip().lower() not in _FALSE
     if demo and (not embedded or state.get("demo") != "loaded"):
+        supervisor.output.say("loading the demo data")
         supervisor.run_to_end("demo", [sys.executable, "manage.py", "demo"])
         _remember(data_dir, demo="loaded")
 
@@ -232,6 +237,12 @@ def _wait_ready(
     if failing:
         named = ", ".join(f"{name}: {result}" for name, result in sorted(failing.items()) if result != "ok")
         raise RuntimeProblem(f"'web' is not ready after {READY_SECONDS} s ({named})")
+
+
+def _wait_live(supervisor: Supervisor, port: int) -> None:
+    failing = supervisor.wait_ready(f"http://{ports.LOOPBACK}:{port}/healthz", seconds=READY_SECONDS)
+    if failing:
+        raise RuntimeProblem(f"'live' does not answer after {READY_SECONDS} s")
 
 
 def _reachable(host: str) -> str:

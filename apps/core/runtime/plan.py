@@ -12,18 +12,19 @@ LIVE_STREAMS = 60  # live streams that one web worker passes through at a time
 
 @dataclass(frozen=True, slots=True)
 class ChildSpec:
-    """One process of the system."""
+    """One process of the system. `serves` marks those that visitors wait for."""
 
     name: str
     arguments: list[str]
     environment: dict[str, str] = field(default_factory=dict)
+    serves: bool = False
 
 
 def system(
     *, host: str, port: int, live_port: int, data_dir: Path, web_workers: int, worker_processes: int
 ) -> list[ChildSpec]:
     """web, live, worker and beat, in starting order."""
-    granian = [sys.executable, "-m", "granian", "--no-ws", "--http", "1", "--log-level", "warning"]
+    granian = [sys.executable, "-m", "granian", "--no-ws", "--http", "1", "--log-level", "error"]
     celery = [sys.executable, "-m", "celery", "--app", "erp_project", "--quiet"]
     return [
         ChildSpec(
@@ -36,6 +37,7 @@ def system(
                 "erp_project.wsgi:application",
             ],
             {"ERP_PROCESS": "web", "LIVE_UPSTREAM": f"127.0.0.1:{live_port}"},
+            serves=True,
         ),
         ChildSpec(
             "live",
@@ -46,6 +48,7 @@ def system(
                 "erp_project.asgi:application",
             ],
             {"ERP_PROCESS": "live"},
+            serves=True,
         ),
         ChildSpec(
             "worker",
@@ -55,7 +58,8 @@ def system(
                 *("--loglevel", "WARNING", "--hostname", f"meridian-{port}@%h"),
                 *("--without-gossip", "--without-mingle"),
             ],
-            {"ERP_PROCESS": "worker"},
+            # One machine, one user: what Celery says about running as root is known.
+            {"ERP_PROCESS": "worker", "PYTHONWARNINGS": "ignore:You're running the worker with superuser"},
         ),
         ChildSpec(
             "beat",
