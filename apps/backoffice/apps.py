@@ -12,7 +12,7 @@ class BackofficeConfig(ModuleConfig):
     title = _("Back office")
     summary = _("Lists, forms, actions, search, export and the dashboard for employees.")
     category = _("Platform")
-    depends = ("core", "access", "contacts", "chatter", "mail", "reports")
+    depends = ("core", "access")
     platform = True
     urls = "apps.backoffice.urls"
     menu_title = _("Technical")

@@ -12,7 +12,7 @@ class ContactsConfig(ModuleConfig):
     title = _("Contacts")
     summary = _("People, organisations, addresses, bank accounts, currencies and exchange rates.")
     category = _("Platform")
-    depends = ("core", "access")
+    depends = ("core", "access", "api", "backoffice")
     platform = True
     roles = (
         Role(

@@ -12,7 +12,7 @@ class ProjectsConfig(ModuleConfig):
     title = _("Projects")
     summary = _("Projects, tasks, stages, milestones and to-dos; e-mails to a project become tasks.")
     category = _("Services")
-    depends = ("core", "access", "contacts", "chatter", "mail", "reports")
+    depends = ("core", "access", "contacts", "chatter", "mail", "reports", "portal")
     roles = (
         Role(
             code="projects.user",

@@ -11,7 +11,7 @@ from django.db.models.fields.related import ForeignKey
 from apps.core.links import company_links
 from apps.core.models.base import BaseModel, company_mode, options_of
 from apps.core.rules import rules_of
-from tests.conformance.conftest import exempt, ids, own_models, plain_models
+from tests.conformance.registry import exempt, ids, own_models, plain_models
 
 OWN = own_models()
 PLAIN = plain_models()

@@ -111,7 +111,7 @@ class Migration(migrations.Migration):
             options={
                 'verbose_name': 'state',
                 'verbose_name_plural': 'states',
-                'ordering': ('country_id', 'name'),
+                'ordering': ('country_id', 'name', 'pk'),
                 'constraints': [models.UniqueConstraint(fields=('country', 'code'), name='core_state_code_once', violation_error_message='This country already has a state with that code.')],
             },
         ),

@@ -69,7 +69,7 @@ class Migration(migrations.Migration):
             options={
                 'verbose_name': 'setting',
                 'verbose_name_plural': 'settings',
-                'ordering': ('key', 'company_id'),
+                'ordering': ('key', 'company_id', 'pk'),
                 'constraints': [models.UniqueConstraint(fields=('key', 'company'), name='core_setting_once', nulls_distinct=False)],
             },
         ),

@@ -98,7 +98,7 @@ class CountryState(models.Model):
     class Meta:
         verbose_name = _("state")
         verbose_name_plural = _("states")
-        ordering = ("country_id", "name")
+        ordering = ("country_id", "name", "pk")
         constraints = (
             models.UniqueConstraint(
                 fields=["country", "code"],

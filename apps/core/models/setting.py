@@ -28,7 +28,7 @@ class Setting(BaseModel):
     class Meta:
         verbose_name = _("setting")
         verbose_name_plural = _("settings")
-        ordering = ("key", "company_id")
+        ordering = ("key", "company_id", "pk")
         constraints = (
             models.UniqueConstraint(
                 fields=["key", "company"], name="core_setting_once", nulls_distinct=False

@@ -11,7 +11,7 @@ class DummyConfig(ModuleConfig):
     label = "dummy"
     title = _("Gadgets")
     summary = _("Proves every extension point.")
-    depends = ("core", "access", "contacts")
+    depends = ("core", "access", "contacts", "chatter", "reports", "backoffice", "api", "projects")
     roles = (
         Role(
             code="dummy.user",

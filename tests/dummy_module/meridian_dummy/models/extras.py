@@ -19,3 +19,19 @@ class PartnerExtra(ExtensionModel):
 
     def __str__(self) -> str:
         return f"gadget habits of {self.pk}"
+
+
+class TaskExtra(ExtensionModel):
+    """The gadget a task is about."""
+
+    extension_key = "gadgets"
+    extension_title = "Gadgets"
+
+    base = models.OneToOneField(
+        "projects.Task", primary_key=True, on_delete=models.CASCADE, related_name="ext_gadgets"
+    )
+    gadget = models.ForeignKey("dummy.Gadget", null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
+    shelf = models.CharField(max_length=20, blank=True)
+
+    def __str__(self) -> str:
+        return f"gadget of task {self.pk}"
