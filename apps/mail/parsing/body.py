@@ -20,6 +20,9 @@ from .types import Attachment
 MAX_BODY = 500_000
 """Characters of text or HTML that are shown; a longer body is kept whole as a file besides."""
 
+MAX_HTML_FOR_TEXT = 300_000
+"""Characters of HTML that are turned into text when a mail brings no text of its own."""
+
 _META_CHARSET = re.compile(rb"<meta[^>]{0,200}charset\s*=\s*[\"']?\s*([A-Za-z0-9_.:-]{1,40})", re.I)
 _DATA_IMAGE = re.compile(
     r"(\bsrc\s{0,20}=\s{0,20}[\"']?\s{0,20})data:image/(png|jpe?g|gif|webp);base64,([A-Za-z0-9+/=\s]{200,})",
@@ -158,7 +161,7 @@ def read_body(tree: Tree) -> tuple[str, str | None, tuple[Attachment, ...]]:
 
 
 def _joined_text(texts: list[_Text]) -> str:
-    pieces, room = [], MAX_BODY
+    pieces, room = [], MAX_HTML_FOR_TEXT
     for text in texts:
         # Text made from HTML is a second form of it: beyond the limit the first form, kept as a file, must do.
         pieces.append(html_to_text(text.content[:room]) if text.is_html else text.content)

@@ -23,6 +23,7 @@ MAX_KEPT_PER_NAME = 100
 MAX_KEPT = 2_000
 
 _LINE = re.compile(rb"[^\r\n]*(?:\r\n|\n|\r|\Z)")
+_NO_CONTINUATION = re.compile(rb"\n(?![ \t])")
 _FIELD = re.compile(rb"([!-9;-~]{1,200}?)[ \t]*:")
 # Only these convince us that a block goes on after a line that is no header.
 _KNOWN = re.compile(
@@ -60,7 +61,7 @@ def split_headers(data: bytes, start: int, end: int) -> tuple[HeaderBlock, int]:
     counts: dict[str, int] = {}
     defects: list[str] = []
     current: list[bytes] | None = None
-    position = start
+    position, size = start, 0
     while position < end:
         match = _LINE.match(data, position, end)
         assert match is not None
@@ -71,12 +72,19 @@ def split_headers(data: bytes, start: int, end: int) -> tuple[HeaderBlock, int]:
                 break
             if current is not None:
                 current.append(line)
+                size += len(line)
+                if (
+                    size > MAX_VALUE
+                    and (beyond := _NO_CONTINUATION.search(data, following - 1, end)) is not None
+                ):
+                    # Enough of this header: go on where the next one begins.
+                    following = beyond.start() + 1
         elif not line:
             position = following
             break
         elif found := _FIELD.match(line):
             name = found.group(1).decode("ascii").lower()
-            current = [line[found.end() :]]
+            current, size = [line[found.end() :]], len(line)
             counts[name] = counts.get(name, 0) + 1
             has_room = counts[name] <= MAX_KEPT_PER_NAME and len(fields) < MAX_KEPT
             if has_room or (name in _ALWAYS and counts[name] <= 5):

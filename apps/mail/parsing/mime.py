@@ -217,13 +217,13 @@ def part_source(tree: Tree, part: Part) -> bytes:
 
 def decode_content(tree: Tree, part: Part) -> tuple[bytes, bool]:
     """The body of a leaf without its transfer encoding, and whether the encoding could be undone."""
-    body = tree.data[part.start : part.end]
     if part.is_source:
         return part_source(tree, part), True
     raw = next((value for value in part.headers.all("content-transfer-encoding") if value), b"")
     encoding = re.sub(rb"[^a-z0-9]", b"", raw.partition(b";")[0].lower())
     if encoding == b"base64":
-        return decode_base64(body)
+        return decode_base64(tree.data[part.start : part.end])
+    body = tree.data[part.start : part.end]
     if encoding == b"quotedprintable":
         return binascii.a2b_qp(body), True
     if encoding in (b"uuencode", b"xuuencode", b"uue", b"xuue", b"uu"):
@@ -242,16 +242,19 @@ def decode_base64(body: bytes) -> tuple[bytes, bool]:
         return body, False
     if strange:
         letters = letters.translate(None, bytes(set(range(256)) - set(_BASE64_ALPHABET + b"=")))
+    if len(letters) % 4 == 0 and b"=" not in letters[:-2]:
+        # The way it should be, without further copies of what may be a large file.
+        del body
+        return binascii.a2b_base64(letters), not strange
+    return _decode_chunks(body, letters, is_good=not strange)
+
+
+def _decode_chunks(body: bytes, letters: bytes, *, is_good: bool) -> tuple[bytes, bool]:
+    """Base64 with missing or repeated padding. Some programs encode a file in chunks and pad each."""
     pieces: list[bytes] = []
-    is_good = not strange
-    # Some programs encode a file in chunks and pad each; what follows the padding of the last one is noise.
-    chunks = (
-        [chunk for chunk in re.split(rb"=+", letters) if chunk]
-        if b"=" in letters[:-2]
-        else [letters.rstrip(b"=")]
-    )
-    for index, chunk in enumerate(chunks[:10_000]):
+    for index, chunk in enumerate([chunk for chunk in re.split(rb"=+", letters) if chunk]):
         if index and len(chunk) < 16:
+            # Too short for a chunk: noise behind the padding of the last one.
             is_good = False
             continue
         if len(chunk) % 4 == 1:

@@ -14,7 +14,7 @@ from types import MappingProxyType
 
 import nh3
 
-from .markup import Token, bounded_source, escape_text, open_tag, unescape_attribute
+from .markup import MAX_DEPTH, VOID, Token, bounded_source, escape_text, open_tag, unescape_attribute
 from .quotes import QUOTED_CLASS, QuoteMarker
 from .text import html_to_text, text_to_html
 
@@ -113,6 +113,7 @@ _DISPLAY = frozenset(
 # In nh3's output every "<" opens a tag, and attribute values stand in double quotes. A lone "<" breaks that
 # promise and is escaped.
 _STRICT_TAG = re.compile(r"<(?:[^<>\"]*(?:\"[^\"]*\"[^<>\"]*)*>)?")
+_TAG = re.compile(r"<(/?)([a-z][a-z0-9]*)")
 _STRICT_OPEN = re.compile(r"<([a-z][a-z0-9]*)((?: [a-zA-Z][a-zA-Z0-9-]*=\"[^\"]*\")*)>")
 _STRICT_CLOSE = re.compile(r"</([a-z][a-z0-9]*)>")
 _STRICT_ATTRIBUTE = re.compile(r" ([a-zA-Z][a-zA-Z0-9-]*)=\"([^\"]*)\"")
@@ -139,7 +140,10 @@ def sanitize_html(
     is_marking = fold_quotes
     for _ in range(_MAX_ROUNDS):
         cleaned = _round(current, urls, is_marking=is_marking, allow_relative=allow_relative_links)
-        if cleaned == current:
+        if _depth(cleaned) > MAX_DEPTH:
+            # The tree builder put in elements the source had left out.
+            cleaned = bounded_source(cleaned, ALLOWED_TAGS)
+        elif cleaned == current:
             return cleaned
         # Marks are set while classes and ids are still there, that is in the first round only.
         current, is_marking = cleaned, False
@@ -165,6 +169,18 @@ def _round(source: str, urls: Mapping[str, str], *, is_marking: bool, allow_rela
     if is_marking:
         cleaned = _marked(cleaned)
     return _rewritten(cleaned, urls, allow_relative=allow_relative)
+
+
+def _depth(cleaned: str) -> int:
+    """Open elements at the deepest place of nested output."""
+    depth = deepest = 0
+    for closing, name in _TAG.findall(cleaned):
+        if closing:
+            depth -= 1
+        elif name not in VOID:
+            depth += 1
+            deepest = max(deepest, depth)
+    return deepest
 
 
 def _marked(cleaned: str) -> str:
