@@ -1,8 +1,8 @@
 """Declared actions as buttons on the form and as bulk actions in the list.
 
 A button appears when the action is available on the record. An action with inputs or marked dangerous asks on a page
-of its own first. Over many records the set is tried at once, which is fastest; when that is refused each record is
-tried by itself and the page says what became of which.
+of its own first. Over several records the set is tried at once, which is fastest; when that is refused each record is
+tried by itself and the page says what became of which. Over many, a background run does the same.
 """
 
 from __future__ import annotations
@@ -28,15 +28,20 @@ from unfold import widgets
 
 from apps.backoffice.fields import link_field
 from apps.backoffice.rights import actor_of
+from apps.backoffice.services import start_bulk_action
 from apps.backoffice.site import record_url
 from apps.core.actions import Action, InputSpec, actions_of, get_action, reachable, run_each
 from apps.core.actor import Actor
 from apps.core.errors import BusinessError, Conflict, NotVisible, StaleVersion, ValidationFailed
 from apps.core.records import service_for
 
-BULK_LIMIT = 1_000
+AT_ONCE = 200  # records that a request deals with itself
+BULK_LIMIT = 100_000
+BUILTIN_LIMIT = 1_000  # archiving and deleting are one set each and do not go to the background
+BUILTIN = {"delete": "delete", "archive": "change", "unarchive": "change"}
+SHOWN = 20  # records named on a page that asks
 LONG_TEXTS = frozenset({"note", "notes", "body", "message", "reason", "comment", "description", "text"})
-PK_INPUT = "_selected_action"
+SELECTION = "selection"  # primary keys with commas: one input, however many records
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,7 +203,8 @@ class ActionsMixin:
             else:
                 messages.success(request, _("%(action)s: done.") % {"action": declared.title})
                 return HttpResponseRedirect(_address_of(result) or back)
-        return self._ask(request, declared, form, [record], back, version=getattr(record, "version", ""))
+        version = getattr(record, "version", "")
+        return self._ask(request, declared, form, [record], back, pks=[record.pk], version=version)
 
     def _ask(
         self,
@@ -208,7 +214,9 @@ class ActionsMixin:
         records: list[Any],
         back: str,
         *,
+        pks: list[Any],
         version: Any = "",
+        post_to: str = "",
     ) -> TemplateResponse:
         context = {
             **self.admin_site.each_context(request),
@@ -216,12 +224,13 @@ class ActionsMixin:
             "opts": self.opts,
             "action": declared,
             "form": form,
-            "records": records[:20],
-            "more": max(0, len(records) - 20),
-            "pks": [record.pk for record in records],
+            "records": records[:SHOWN],
+            "more": max(0, len(pks) - SHOWN),
+            "selection": ",".join(str(pk) for pk in pks),
             "back": back,
             "version": version,
             "media": form.media,
+            "post_to": post_to,
         }
         return TemplateResponse(request, "backoffice/action.html", context)
 
@@ -238,8 +247,9 @@ class ActionsMixin:
                     str(declared.title).replace("%", "%%"),
                 )
         if self.archivable() and actor.can(self.model, "change"):  # type: ignore[attr-defined]
-            found["archive"] = (_archive, "archive", gettext_lazy("Archive"))
-            found["unarchive"] = (_unarchive, "unarchive", gettext_lazy("Take out of the archive"))
+            found["archive"] = (partial(_builtin, "archive"), "archive", gettext_lazy("Archive"))
+            unarchive = partial(_builtin, "unarchive")
+            found["unarchive"] = (unarchive, "unarchive", gettext_lazy("Take out of the archive"))
         if actor.can(self.model, "delete"):
             found["delete"] = (_delete, "delete", gettext_lazy("Delete"))
         if self.may_export(request):  # type: ignore[attr-defined]
@@ -254,15 +264,23 @@ class ActionsMixin:
             return None
         return super().response_action(request, queryset)  # type: ignore[misc]
 
-    def picked(self, request: HttpRequest, rows: models.QuerySet[Any]) -> list[Any]:
-        """The selected records, refused when there are more than one request should take on."""
-        records = list(rows[: BULK_LIMIT + 1])
-        if len(records) > BULK_LIMIT:
+    def picked(self, rows: models.QuerySet[Any]) -> list[Any]:
+        """Primary keys of the selection, refused when there are more than even a background run should take on."""
+        pks = list(rows.values_list("pk", flat=True)[: BULK_LIMIT + 1])
+        if len(pks) > BULK_LIMIT:
             raise ValidationFailed(
                 _("Select at most %(limit)s records at once; narrow the list with filters.")
                 % {"limit": BULK_LIMIT}
             )
-        return records
+        return pks
+
+    def records_of(self, request: HttpRequest, pks: list[Any], limit: int = AT_ONCE) -> list[Any]:
+        """The selected records, in the order of their keys."""
+        rows = self.get_queryset(request).filter(pk__in=pks).order_by("pk")  # type: ignore[attr-defined]
+        return list(rows[:limit])
+
+    def bulk_address(self, action: str) -> str:
+        return reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_bulk", args=[action])
 
     def bulk_action_view(self, request: HttpRequest, action: str) -> HttpResponseBase:
         """The second step of a bulk action that asks: the page posts inputs and selection back."""
@@ -270,23 +288,34 @@ class ActionsMixin:
         if request.method != "POST":
             return HttpResponseRedirect(back)
         actor = actor_of(request)
-        pks = [int(pk) for pk in request.POST.getlist(PK_INPUT) if pk.isdigit()]
-        rows = self.get_queryset(request).filter(pk__in=pks)  # type: ignore[attr-defined]
-        records = self.picked(request, rows.order_by("pk"))
-        if action == "delete":
-            return self.run_builtin(request, "delete", records)
+        given = request.POST.get(SELECTION, "").split(",")
+        wanted = {int(pk) for pk in given if pk.isdigit() and len(pk) < 19}
+        pks = self.picked(self.get_queryset(request).filter(pk__in=wanted).order_by("pk"))  # type: ignore[attr-defined]
+        if action in BUILTIN:
+            actor.require(self.model, BUILTIN[action])
+            return self.run_builtin(request, action, self.records_of(request, pks, BUILTIN_LIMIT))
         declared = self._action_or_404(action)
         actor.require(self.model, declared.permission)
         form = InputForm.build(declared, actor, request.POST, request.FILES or None)
         if declared.inputs and not form.is_valid():
-            return self._ask(request, declared, form, records, back)
-        return self.run_bulk(request, declared, records, form.inputs(declared) if declared.inputs else {})
+            shown = self.records_of(request, pks, SHOWN)
+            return self._ask(
+                request, declared, form, shown, back, pks=pks, post_to=self.bulk_address(declared.name)
+            )
+        return self.run_bulk(request, declared, pks, form.inputs(declared) if declared.inputs else {})
 
     def run_bulk(
-        self, request: HttpRequest, declared: Action, records: list[Any], inputs: dict[str, Any]
+        self, request: HttpRequest, declared: Action, pks: list[Any], inputs: dict[str, Any]
     ) -> HttpResponseBase:
-        """Run an action over records and tell the result of each."""
-        actor, pks = actor_of(request), [record.pk for record in records]
+        """Run an action over records and tell the result of each; many records go to a background run."""
+        actor = actor_of(request)
+        if len(pks) > AT_ONCE:
+            run = start_bulk_action(declared, pks, inputs, actor=actor)
+            messages.info(
+                request, _("%(count)s records are being dealt with in the background.") % {"count": len(pks)}
+            )
+            return HttpResponseRedirect(record_url(run))
+        records = self.records_of(request, pks)
         try:
             declared(pks, actor=actor, **inputs)
         except BusinessError:
@@ -375,40 +404,41 @@ def _asks(declared: Action) -> bool:
 
 
 def _bulk(declared: Action, admin: Any, request: HttpRequest, rows: models.QuerySet[Any]) -> HttpResponseBase:
-    records = admin.picked(request, rows)
+    pks = admin.picked(rows)
     actor_of(request).require(admin.model, declared.permission)
-    if _asks(declared):
-        form = InputForm.build(declared, actor_of(request))
-        answer: HttpResponseBase = admin._ask(
-            request, declared, form, records, _list_address(request, admin.model)
-        )
-        return answer
-    result: HttpResponseBase = admin.run_bulk(request, declared, records, {})
-    return result
+    if not _asks(declared):
+        result: HttpResponseBase = admin.run_bulk(request, declared, pks, {})
+        return result
+    form = InputForm.build(declared, actor_of(request))
+    back, shown = _list_address(request, admin.model), admin.records_of(request, pks, SHOWN)
+    answer: HttpResponseBase = admin._ask(
+        request, declared, form, shown, back, pks=pks, post_to=admin.bulk_address(declared.name)
+    )
+    return answer
 
 
-def _archive(admin: Any, request: HttpRequest, rows: models.QuerySet[Any]) -> HttpResponseBase:
-    result: HttpResponseBase = admin.run_builtin(request, "archive", admin.picked(request, rows))
-    return result
-
-
-def _unarchive(admin: Any, request: HttpRequest, rows: models.QuerySet[Any]) -> HttpResponseBase:
-    result: HttpResponseBase = admin.run_builtin(request, "unarchive", admin.picked(request, rows))
+def _builtin(what: str, admin: Any, request: HttpRequest, rows: models.QuerySet[Any]) -> HttpResponseBase:
+    pks = admin.picked(rows[: BUILTIN_LIMIT + 1])
+    if len(pks) > BUILTIN_LIMIT:
+        raise ValidationFailed(_("Select at most %(limit)s records at once.") % {"limit": BUILTIN_LIMIT})
+    result: HttpResponseBase = admin.run_builtin(request, what, admin.records_of(request, pks, BUILTIN_LIMIT))
     return result
 
 
 def _delete(admin: Any, request: HttpRequest, rows: models.QuerySet[Any]) -> HttpResponseBase:
-    records = admin.picked(request, rows)
+    pks = admin.picked(rows[: BUILTIN_LIMIT + 1])
+    if len(pks) > BUILTIN_LIMIT:
+        raise ValidationFailed(_("Select at most %(limit)s records at once.") % {"limit": BUILTIN_LIMIT})
     context = {
         **admin.admin_site.each_context(request),
         "title": _("Delete %(kinds)s") % {"kinds": admin.opts.verbose_name_plural},
         "opts": admin.opts,
-        "records": records[:20],
-        "more": max(0, len(records) - 20),
-        "pks": [record.pk for record in records],
+        "records": admin.records_of(request, pks, SHOWN),
+        "more": max(0, len(pks) - SHOWN),
+        "selection": ",".join(str(pk) for pk in pks),
         "action": None,
         "back": _list_address(request, admin.model),
-        "post_to": reverse(f"admin:{admin.opts.app_label}_{admin.opts.model_name}_bulk", args=["delete"]),
+        "post_to": admin.bulk_address("delete"),
     }
     return TemplateResponse(request, "backoffice/action.html", context)
 

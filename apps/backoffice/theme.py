@@ -6,7 +6,6 @@ from typing import Any
 
 from django.utils.translation import gettext_lazy as _
 
-
 BASE = {
     "50": "oklch(98.4% .003 247)",
     "100": "oklch(96.6% .005 250)",

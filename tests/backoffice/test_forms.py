@@ -96,7 +96,9 @@ def test_saving_without_a_change_writes_nothing(admin: Client, sequence: Sequenc
     assert sequence.version == 1
 
 
-def test_what_the_service_refuses_is_shown_at_its_field_with_the_input_kept(admin: Client, sequence: Sequence) -> None:
+def test_what_the_service_refuses_is_shown_at_its_field_with_the_input_kept(
+    admin: Client, sequence: Sequence
+) -> None:
     url = change_url(sequence)
 
     response = admin.post(url, {**form_data(admin, url), "title": "Kept words", "padding": "21"})
@@ -182,7 +184,10 @@ def test_inline_rows_are_made_changed_and_deleted_with_the_record(admin: Client,
     country.refresh_from_db()
     assert response.status_code == 302, errors_of(response)
     assert country.name == "Testonia"
-    assert list(country.states.order_by("code").values_list("code", "name")) == [("E", "East"), ("N", "Far North")]
+    assert list(country.states.order_by("code").values_list("code", "name")) == [
+        ("E", "East"),
+        ("N", "Far North"),
+    ]
 
 
 def test_a_refused_inline_row_leaves_everything_as_it_was(admin: Client, country: Country) -> None:
@@ -199,7 +204,10 @@ def test_a_refused_inline_row_leaves_everything_as_it_was(admin: Client, country
 
 
 def test_a_link_to_what_one_cannot_see_is_refused(
-    company: Company, other_company: Company, make_user: Callable[..., User], sign_in: Callable[[User], Client]
+    company: Company,
+    other_company: Company,
+    make_user: Callable[..., User],
+    sign_in: Callable[[User], Client],
 ) -> None:
     browser = sign_in(make_user({"core.sequence": "view add change"}))
 

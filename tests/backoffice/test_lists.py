@@ -30,7 +30,9 @@ def grow(number: int, company: Company, boss: User) -> None:
         country = Country.objects.create(code=letters, name=f"Land {index}", currency=currency)
         CountryState.objects.create(country=country, code="N", name=f"North {index}")
         Sequence.objects.create(code=f"tests.s{index}", title=f"Sequence {index}", company=company)
-        JobRun.objects.create(kind="background", task="tests.none", title=f"Run {index}", user=boss, state="done")
+        JobRun.objects.create(
+            kind="background", task="tests.none", title=f"Run {index}", user=boss, state="done"
+        )
         OutboxEvent.objects.create(name="tests.Event", payload={}, actor={})
 
 
@@ -156,7 +158,12 @@ def test_sorting_by_a_hidden_column_is_not_possible(reader: Client) -> None:
     beyond = len(columns) + 1
 
     orders = [
-        [row.title for row in reader.get(f"{reverse('admin:core_sequence_changelist')}?o={o}").context["cl"].result_list]
+        [
+            row.title
+            for row in reader.get(f"{reverse('admin:core_sequence_changelist')}?o={o}")
+            .context["cl"]
+            .result_list
+        ]
         for o in (beyond, -beyond)
     ]
 
@@ -180,7 +187,9 @@ def test_a_hidden_field_cannot_be_written(reader: Client) -> None:
 
 
 def test_a_hidden_field_cannot_be_exported(reader: Client) -> None:
-    response = reader.post(reverse("admin:core_sequence_export"), {"field": ["title", "prefix"], "format": "csv"})
+    response = reader.post(
+        reverse("admin:core_sequence_export"), {"field": ["title", "prefix"], "format": "csv"}
+    )
 
     text = b"".join(response.streaming_content).decode()  # type: ignore[attr-defined]
     assert "Alpha" in text

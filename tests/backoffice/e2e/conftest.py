@@ -59,10 +59,14 @@ def open_page(chromium: Any, live_server: Any) -> Iterator[Callable[..., Any]]:
             client = Client()
             client.force_login(user)
             value = client.cookies[settings.SESSION_COOKIE_NAME].value
-            context.add_cookies([{"name": settings.SESSION_COOKIE_NAME, "value": value, "url": live_server.url}])
+            context.add_cookies(
+                [{"name": settings.SESSION_COOKIE_NAME, "value": value, "url": live_server.url}]
+            )
         page = context.new_page()
         page.on("pageerror", lambda error: errors.append(f"{page.url}: {error}"))
-        page.on("console", lambda line: errors.append(f"{page.url}: {line.text}") if _is_fault(line) else None)
+        page.on(
+            "console", lambda line: errors.append(f"{page.url}: {line.text}") if _is_fault(line) else None
+        )
         return page
 
     yield make
