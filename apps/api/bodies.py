@@ -9,9 +9,10 @@ from django.db import models
 from django.utils.translation import gettext as _
 
 from apps.api.base import CREATE, UPDATE, Input
+from apps.api.encoding import dumps, loads
 from apps.api.fields import FieldSpec, load, load_text, spec_of_type
 from apps.api.output import Row
-from apps.api.plan import NestedField, Plan
+from apps.api.plan import AUDIT, NestedField, Plan
 from apps.core.actions import InputSpec
 from apps.core.actor import Actor
 from apps.core.errors import PermissionDenied, ValidationFailed
@@ -52,12 +53,13 @@ def read_create(plan: Plan, data: Any, actor: Actor) -> tuple[list[Values], bool
 
 def read_update(plan: Plan, data: Any, actor: Actor, *, current: Row, complete: bool) -> tuple[Values, int | None]:
     """Typed values of a change, and the ``version`` that the client saw. Fields that cannot be written are taken when
-    they are sent back unchanged, so that what was read can be sent whole. ``complete`` (PUT) asks for all required."""
+    they are sent back unchanged, so that what was read can be sent whole; who wrote when is ignored. ``complete`` (PUT) asks for all required."""
     body = dict(read_object(data))
     version = _version(body.pop("version", None)) if plan.has_version else None
     writable = plan.writable(actor, UPDATE)
+    shown = loads(dumps(current))
     for name in [name for name in body if name not in writable and name not in plan.nested]:
-        if name in current and name not in ("custom", "ext") and body[name] == current[name]:
+        if name in shown and (name in AUDIT or body[name] == shown[name]) and name not in ("custom", "ext"):
             del body[name]
     body.pop("available_actions", None)
     values, errors = read_values(plan, body, actor, UPDATE)

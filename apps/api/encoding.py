@@ -39,8 +39,9 @@ def _default(value: Any) -> Any:
     raise TypeError(f"{type(value).__name__} has no JSON form.")
 
 
-def dumps(data: Any) -> bytes:
-    return orjson.dumps(data, _default, _OPTIONS)
+def dumps(data: Any, *, sort: bool = False) -> bytes:
+    """UTF-8 JSON: moments in UTC, decimals as text; ``sort`` orders the keys, for fingerprints."""
+    return orjson.dumps(data, _default, _OPTIONS | orjson.OPT_SORT_KEYS if sort else _OPTIONS)
 
 
 def loads(raw: bytes) -> Any:

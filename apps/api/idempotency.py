@@ -100,8 +100,8 @@ def _user(actor: Actor) -> int:
 
 def _fingerprint(request: Any, actor: Actor) -> str:
     """What makes two requests the same: method, address, company and the parsed body, whatever its spacing."""
-    parts = [request.method, request.get_full_path(), actor.company_pk, dict(_body(request))]
-    return hashlib.sha256(dumps(parts)).hexdigest()
+    parts = [request.method, request.get_full_path(), actor.company_pk, _body(request)]
+    return hashlib.sha256(dumps(parts, sort=True)).hexdigest()
 
 
 def _body(request: Any) -> dict[str, Any]:
