@@ -23,7 +23,7 @@ class AccessConfig(ModuleConfig):
             category=_("Kind of user"),
             comment=_("What every employee may do. Nobody gives it: it comes with the kind of user."),
             grants={
-                "access.User": "view",
+                "access.User": "view change",  # a rule and UserService narrow it to oneself
                 "access.Company": "view",
                 "access.Role": "view",
                 "access.ApiToken": "view delete revoke",

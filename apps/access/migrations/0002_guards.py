@@ -141,8 +141,8 @@ BEGIN
     END IF;
     RETURN NULL;
 END $$;
-CREATE TRIGGER access_user_kind_of_roles AFTER UPDATE OF kind ON access_user
-    FOR EACH ROW WHEN (OLD.kind <> NEW.kind) EXECUTE FUNCTION access_user_kind_of_roles();
+CREATE CONSTRAINT TRIGGER access_user_kind_of_roles AFTER UPDATE OF kind ON access_user
+    DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN (OLD.kind <> NEW.kind) EXECUTE FUNCTION access_user_kind_of_roles();
 
 CREATE FUNCTION access_role_kind_fits() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from django.contrib import auth
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
-from django.db import models
+from django.db import models, transaction
 from django.db.models.functions import Lower
 from django.utils.crypto import salted_hmac
 from django.utils.translation import gettext_lazy as _
@@ -42,6 +42,7 @@ class UserManager(BaseUserManager.from_queryset(UserQuerySet)):  # type: ignore[
     def get_by_natural_key(self, username: str | None) -> User:
         return self.get(login__iexact=(username or "").strip())
 
+    @transaction.atomic
     def create_user(self, login: str, password: str | None = None, **fields: Any) -> User:
         companies = fields.pop("companies", None)
         fields.setdefault("name", login)
@@ -55,6 +56,7 @@ class UserManager(BaseUserManager.from_queryset(UserQuerySet)):  # type: ignore[
         collect_users_created.run(users=[user], links=[{}], actor=system_actor(channel="command"))
         return user
 
+    @transaction.atomic
     def create_superuser(self, login: str, password: str | None = None, **fields: Any) -> User:
         user = self.create_user(login, password, **{**fields, "kind": UserKind.INTERNAL})
         role, _made = Role.objects.get_or_create(

@@ -64,13 +64,14 @@ def refuse_oneself(users: Iterable[User], actor: Actor, message: str) -> None:
         raise Conflict(message, code="oneself")
 
 
-def check_role_kinds(users: Sequence[User], roles_by_user: dict[int | None, set[int]]) -> None:
-    """Roles and users are of one kind. ``roles_by_user`` is keyed by ``id(user)``. One query."""
-    asked = {pk for pks in roles_by_user.values() for pk in pks}
-    kinds = dict(Role.objects.filter(pk__in=asked).values_list("pk", "kind")) if asked else {}
-    wrong = 0
-    for user in users:
-        wrong += sum(1 for pk in roles_by_user.get(id(user), ()) if kinds.get(pk, user.kind) != user.kind)
+def check_role_kinds(wanted: Sequence[tuple[str, Iterable[int]]]) -> None:
+    """Roles and users are of one kind. ``wanted`` pairs the kind of a user with the roles he is to hold. One query."""
+    pairs = [(kind, set(pks)) for kind, pks in wanted]
+    asked = {pk for _kind, pks in pairs for pk in pks}
+    if not asked:
+        return
+    kinds = dict(Role.objects.filter(pk__in=asked).values_list("pk", "kind"))
+    wrong = sum(1 for kind, pks in pairs for pk in pks if kinds.get(pk, kind) != kind)
     if wrong:
         raise ValidationFailed(
             code="more_than_one_kind",

@@ -86,6 +86,7 @@ class UserService(RecordService[User]):
                 row["email"] = row["login"]
             row["roles"] = sorted({pk_of(role) for role in row.get("roles") or ()})
             row["password"] = make_password(None)  # an unusable one, until one is set below or through a link
+        check_role_kinds([(str(row.get("kind") or UserKind.INTERNAL), row["roles"]) for row in rows])
         require_power_to_give({pk for row in rows for pk in row["roles"]}, actor)
 
     def prepare_update(self, records: Sequence[User], values: Values, actor: Actor) -> None:
@@ -110,6 +111,7 @@ class UserService(RecordService[User]):
         held: dict[int, set[int]] = {}
         for user_pk, role_pk in UserRole.objects.filter(user__in=records).values_list("user_id", "role_id"):
             held.setdefault(user_pk, set()).add(role_pk)
+        check_role_kinds([(str(values.get("kind", user.kind)), wanted) for user in records])
         given_or_taken = {pk for user in records for pk in wanted ^ held.get(user.pk, set())}
         require_power_to_give(given_or_taken, actor)
         admin_pks = set(Role.objects.filter(code="access.administrator").values_list("pk", flat=True))
@@ -164,17 +166,13 @@ class UserService(RecordService[User]):
             raise ValidationFailed(fields=errors)
 
     def after_create(self, records: Sequence[User], rows: Sequence[Values], actor: Actor) -> None:
-        asked = {id(user): set(row["roles"]) for user, row in zip(records, rows, strict=True)}
-        check_role_kinds(records, asked)
-        given = [user for user in records if asked[id(user)]]
-        _audit_roles(given, {}, {user.pk: sorted(asked[id(user)]) for user in given}, actor)
+        given = {user.pk: list(row["roles"]) for user, row in zip(records, rows, strict=True) if row["roles"]}
+        _audit_roles([user for user in records if user.pk in given], {}, given, actor)
 
     def after_update(
         self, records: Sequence[User], before: Mapping[Any, Mapping[str, Any]], values: Values, actor: Actor
     ) -> None:
         if "roles" in values:
-            wanted = {id(user): set(values["roles"]) for user in records}
-            check_role_kinds(records, wanted)
             old = {pk: list(fields.get("roles", ())) for pk, fields in before.items()}
             _audit_roles(records, old, {user.pk: list(values["roles"]) for user in records}, actor)
         followed = {"login", "email", "kind", "active", "company", "companies"} & set(values)
