@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 from django.db import transaction
-from jobs_helpers import DAY, HOUR, NOW, does, failures, make, mark, marks, piecewise
 
 from apps.core.errors import Unavailable, ValidationFailed
 from apps.core.jobs import engine
 from apps.core.jobs.engine import claim_job, ready_jobs, run_job, tick
 from apps.core.jobs.handle import RunHandle
 from apps.core.models import JobRun, JobTrigger, ScheduledJob
+from tests.core.jobs_helpers import DAY, HOUR, NOW, does, failures, make, mark, marks, piecewise
 
 pytestmark = pytest.mark.usefixtures("no_jobs")
 

@@ -16,13 +16,13 @@ import pytest
 from django.conf import settings
 from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
-from jobs_helpers import DAY, HOUR, NOW, OtherProcess, does, failures, make, mark, marks
 
 from apps.core.jobs import engine, handle, schedule, service
 from apps.core.jobs.engine import claim_job, ready_jobs, recover, run_job
 from apps.core.jobs.handle import RunHandle
 from apps.core.models import JobRun, JobTrigger, ScheduledJob
 from apps.core.testkit import run_in_threads
+from tests.core.jobs_helpers import DAY, HOUR, NOW, OtherProcess, does, failures, make, mark, marks
 
 pytestmark = pytest.mark.usefixtures("no_jobs")
 

@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 from django.db import transaction
 from django.utils import timezone
-from jobs_helpers import mark, marks
 
 from apps.core.actor import Actor
 from apps.core.declarations import JobSpec
@@ -32,6 +31,7 @@ from apps.core.jobs.service import (
 from apps.core.models import JobRun, JobTrigger, ScheduledJob
 from apps.core.records import service_for
 from apps.core.rules import visible
+from tests.core.jobs_helpers import mark, marks
 
 pytestmark = pytest.mark.django_db
 State = JobRun.State
