@@ -43,10 +43,10 @@ arch: install-dev ## layers and cycles of the apps
 	@PYTHONPATH=. $(PY) .venv/bin/lint-imports
 
 bench: install-dev ## measure what the README quotes
-	@$(PY) scripts/bench.py $(ARGS)
+	@$(PY) -m benchmarks $(ARGS)
 
-soak: install-dev ## run the whole system under load for SECONDS (600) and watch memory and errors
-	@$(PY) scripts/soak.py $(ARGS)
+soak: install-dev ## run the whole system under load for a while (ARGS="--seconds 600"): no error, no growth
+	@$(PY) -m benchmarks.soak $(ARGS)
 
 seed: install ## load generated data: SIZE=s|m|l
 	@$(PY) manage.py seed --size $(or $(SIZE),s)
