@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -10,6 +11,7 @@ from django.utils.translation import get_language
 from apps.api.base import CREATE, UPDATE, Endpoint, Input, Route, SubResource
 from apps.api.commands import Command
 from apps.api.conditions import comparisons_of
+from apps.api.encoding import dumps
 from apps.api.fields import FieldSpec, spec_of_type
 from apps.api.paging import DEFAULT_LIMIT, MAX_LIMIT, MAX_OFFSET, sortable_names
 from apps.api.plan import Plan, text_of
@@ -73,6 +75,7 @@ def _build() -> dict[str, Any]:
     for info in all_routes():
         paths.setdefault(info.template, {})[info.method.lower()] = _operation(info)
     _add_tokens(paths)
+    parameters = {**_PARAMETERS, **_share_parameters(paths)}
     schemas: dict[str, Schema] = dict(_COMMON_SCHEMAS)
     for plan in plans().values():
         schemas.update(_schemas_of(plan))
@@ -85,7 +88,7 @@ def _build() -> dict[str, Any]:
         "paths": paths,
         "components": {
             "schemas": schemas,
-            "parameters": _PARAMETERS,
+            "parameters": parameters,
             "responses": _RESPONSES,
             "securitySchemes": {
                 "bearer": {"type": "http", "scheme": "bearer", "description": "A token of /api/v1/auth/tokens/."},
@@ -93,6 +96,26 @@ def _build() -> dict[str, Any]:
             },
         },
     }
+
+
+def _share_parameters(paths: dict[str, Any]) -> dict[str, Any]:
+    """Describe a parameter that several operations take once, which makes the document a third of its size."""
+    operations = [operation for item in paths.values() for operation in item.values()]
+    seen = Counter(dumps(p) for operation in operations for p in operation["parameters"] if "$ref" not in p)
+    shared: dict[str, Any] = {}
+    names: dict[bytes, str] = {}
+    for operation in operations:
+        for position, parameter in enumerate(operation["parameters"]):
+            key = dumps(parameter)
+            if seen[key] < 2:
+                continue
+            if key not in names:
+                base = parameter["name"].replace(".", "_")
+                taken = sum(1 for name in shared if name.partition("-")[0] == base)
+                names[key] = f"{base}-{taken + 1}"
+                shared[names[key]] = parameter
+            operation["parameters"][position] = {"$ref": f"#/components/parameters/{names[key]}"}
+    return shared
 
 
 # ---------------------------------------------------------------------------------------------------- schemas

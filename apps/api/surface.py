@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from apps.api.base import Endpoint
 from apps.api.fields import FieldSpec
 from apps.api.openapi import schema_name
 from apps.api.plan import Plan
 from apps.api.registry import all_routes, plans
-from apps.core.modules import module_of
+from apps.core.modules import catalog, module_of
 
 HEADER = (
     "# REST surface. Written by `manage.py apisurface`; a test compares it with the running system.\n"
@@ -16,20 +17,27 @@ HEADER = (
 )
 
 
-def listing(modules: frozenset[str] | None = None) -> str:
-    """The text of the listing; with ``modules`` only what these publish."""
+def listing() -> str:
+    """The text of the listing: what the project's own modules publish, whatever third parties add here."""
     lines = [HEADER]
-    chosen = [p for p in plans().values() if modules is None or module_of(type(p.resource)) in modules]
+    chosen = [plan for plan in plans().values() if _is_own(type(plan.resource))]
     paths = {plan.path for plan in chosen}
     lines.append("POST   /api/v1/auth/tokens/  (no token needed)")
     for info in all_routes():
         if info.plan is not None and info.plan.path not in paths:
+            continue
+        if isinstance(info.detail, Endpoint) and not _is_own(info.detail.function):
             continue
         label = info.model._meta.label_lower if info.model is not None else "-"
         lines.append(f"{info.method:6} {info.template}  {label}:{info.permission}")
     for plan in chosen:
         lines += ["", f"[{schema_name(plan)}]", *_fields(plan)]
     return "\n".join(lines) + "\n"
+
+
+def _is_own(declared: object) -> bool:
+    info = catalog().get(module_of(declared))
+    return info is not None and info.source == "built-in"
 
 
 def _fields(plan: Plan, indent: str = "") -> Iterator[str]:
@@ -46,6 +54,8 @@ def _fields(plan: Plan, indent: str = "") -> Iterator[str]:
     for name, (spec, _source) in plan.filters.items():
         yield f"{indent}& {name} {spec.kind}"
     for key, extension in plan.extensions.items():
+        if not _is_own(extension.model):
+            continue
         for spec in extension.fields.values():
             yield f"{indent}ext.{key}.{_line(spec)}"
 
