@@ -68,6 +68,12 @@ def milestone_figures(project_pks: Iterable[int], *, on: datetime.date) -> dict[
     return figures
 
 
+def favourites_of(project_pks: Iterable[int], actor: Actor) -> set[int]:
+    """Those of the projects that are the actor's favourites."""
+    links = Project.favourite_of.through.objects.filter(user_id=actor.user_pk, project__in=list(project_pks))
+    return set(links.values_list("project_id", flat=True))
+
+
 def with_reach(queryset: QuerySet[Milestone]) -> QuerySet[Milestone]:
     """Adds ``can_be_marked_done``: not reached, with at least one closed task and no open one."""
     tasks = Task._base_manager.filter(milestone=OuterRef("pk"), active=True)
