@@ -13,6 +13,8 @@ from html.parser import HTMLParser
 
 import nh3
 
+from apps.core.markup import bounded_source
+
 PREVIEW_LENGTH = 190
 QUOTED_CLASS = "quoted"  # what the screens fold away
 
@@ -117,7 +119,8 @@ def sanitize_html(html: str) -> str:
     """``html`` without anything that could run or disguise; quoted parts carry the class ``quoted``."""
     if not html:
         return ""
-    return _CLEANER.clean(_FORBIDDEN_CONTROLS.sub("", html)).strip()
+    # Bounded first: the cleaner's tree builder takes quadratic time on deep nesting.
+    return _CLEANER.clean(bounded_source(_FORBIDDEN_CONTROLS.sub("", html), _TAGS)).strip()
 
 
 def text_to_html(text: str) -> str:

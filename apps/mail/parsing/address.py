@@ -11,7 +11,8 @@ import re
 import unicodedata
 from collections.abc import Iterable, Iterator
 
-from .charsets import clean_line, decode_bytes
+from apps.core.charsets import clean_line, decode_bytes
+
 from .headers import decode_header, unfold
 from .types import Address
 

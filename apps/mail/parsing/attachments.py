@@ -6,7 +6,8 @@ import mimetypes
 import re
 import unicodedata
 
-from .charsets import clean_line, decode_bytes
+from apps.core.charsets import clean_line, decode_bytes
+
 from .headers import decode_header
 from .mime import Part, Tree, decode_content, decode_uu
 from .types import Attachment

@@ -11,8 +11,9 @@ import hashlib
 import re
 from dataclasses import dataclass, field
 
+from apps.core.charsets import clean_text, decode_bytes
+
 from .attachments import build_attachment, declared_name, extract_uu_files, safe_file_name, suffix_for
-from .charsets import clean_text, decode_bytes
 from .mime import Part, Tree, decode_base64, decode_content
 from .text import html_to_text, text_to_html
 from .types import Attachment

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from .charsets import clean_line, decode_bytes
+from apps.core.charsets import clean_line, decode_bytes
 
 MAX_VALUE = 131_072
 """Bytes of one header value that are looked at; the rest of such a monster is dropped with a defect."""

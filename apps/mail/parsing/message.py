@@ -7,9 +7,10 @@ import re
 from collections.abc import Callable
 from datetime import datetime
 
+from apps.core.charsets import clean_line, decode_bytes
+
 from .address import parse_address_header, unique_addresses
 from .body import read_body
-from .charsets import clean_line, decode_bytes
 from .dates import parse_date
 from .headers import HeaderBlock, decode_header
 from .mime import Tree, parse_tree

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from .markup import VOID, Token
+from apps.core.markup import VOID, Token
 
 OWN_LAYOUT_CLASS = "meridian-mail"
 """Class of the outermost element of our notification layout; in a reply it is what the customer quotes."""

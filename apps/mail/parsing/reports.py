@@ -9,7 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
-from .charsets import clean_line, clean_text, decode_bytes
+from apps.core.charsets import clean_line, clean_text, decode_bytes
+
 from .headers import decode_header, split_headers
 from .message import normalise_message_id
 from .types import Attachment, ReportRecipient

@@ -1,6 +1,6 @@
 """HTML of strangers made fit to stand in our own pages.
 
-Three steps: :func:`apps.mail.parsing.markup.bounded_source` bounds the nesting, nh3 (the ammonia sanitiser)
+Three steps: :func:`apps.core.markup.bounded_source` bounds the nesting, nh3 (the ammonia sanitiser)
 decides which elements, attributes and schemes stay, and a last pass over nh3's strict output applies the rules
 nh3 has no words for: styles, images, link attributes, quote marks. The result is a fixed point: sanitising it
 again with the same arguments changes nothing, which is checked on every call.
@@ -14,7 +14,8 @@ from types import MappingProxyType
 
 import nh3
 
-from .markup import MAX_DEPTH, VOID, Token, bounded_source, escape_text, open_tag, unescape_attribute
+from apps.core.markup import MAX_DEPTH, VOID, Token, bounded_source, escape_text, open_tag, unescape_attribute
+
 from .quotes import QUOTED_CLASS, QuoteMarker
 from .text import html_to_text, text_to_html
 

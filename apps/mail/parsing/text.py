@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from .markup import VOID, Token, escape_attribute, escape_text, tokenize
+from apps.core.markup import VOID, Token, escape_attribute, escape_text, tokenize
+
 from .reply import visible_reply
 from .types import SegmentKind
 

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from .charsets import clean_text
+from apps.core.charsets import clean_text
 
 MAX_DEPTH = 150
 MAX_ATTRIBUTES = 60
