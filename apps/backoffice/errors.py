@@ -47,8 +47,8 @@ def _switch(
     request: HttpRequest, error: BusinessError, view: Callable[..., Any], kwargs: dict[str, Any]
 ) -> Any:
     """The company that would show the record, when it is one of the user's own."""
-    admin = getattr(view, "model_admin", None) or getattr(getattr(view, "__self__", None), "model", None)
-    model = getattr(admin, "model", admin)
+    admin = getattr(view, "model_admin", None) or getattr(view, "__self__", None)
+    model = getattr(admin, "model", None)
     pk = str(kwargs.get("object_id", ""))
     if not isinstance(error, NotVisible) or model is None or not pk.isdigit() or len(pk) > 18:
         return None

@@ -15,6 +15,8 @@ from apps.core.actor import Actor
 from apps.core.models import Currency
 
 _numbers = count(1)
+# Country codes that ISO leaves to its users, less Kosovo's, which is in use.
+SPARE_CODES = [f"X{chr(65 + n)}" for n in range(26) if n != 10] + [f"Q{chr(77 + n)}" for n in range(14)]
 
 
 @pytest.fixture

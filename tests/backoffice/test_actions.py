@@ -69,8 +69,6 @@ def declared(monkeypatch: pytest.MonkeyPatch) -> None:
             record.title = "erased"
             record.save(update_fields=["title"])
 
-    yield
-
 
 @pytest.fixture
 def numbering(company: Company) -> Numbering:

@@ -160,7 +160,7 @@ def test_after_the_warning_a_second_save_puts_ones_own_values_in_place(
 
 @pytest.fixture
 def country(db: None) -> Country:
-    made = Country.objects.create(code="QA", name="Testland")
+    made = Country.objects.create(code="QX", name="Testland")
     CountryState.objects.create(country=made, code="N", name="North")
     CountryState.objects.create(country=made, code="S", name="South")
     return made
@@ -223,7 +223,7 @@ def test_a_link_to_what_one_cannot_see_is_refused(
 
 
 def test_archived_records_are_not_offered_but_a_stored_one_stays(admin: Client, country: Country) -> None:
-    gone = Currency.objects.create(code="QQQ", name="Gone money", active=False)
+    gone = Currency.objects.create(code="QZQ", name="Gone money", active=False)
     Country.objects.filter(pk=country.pk).update(currency=gone)
     url = change_url(country)
 

@@ -15,6 +15,7 @@ from apps.backoffice.hooks import collect_buttons, collect_cards, collect_counte
 from apps.backoffice.types import Button, Card, Counter, Tab
 from apps.core.models import Country, CountryState, Currency, Sequence
 from apps.core.rules import rule, unregister
+from tests.backoffice.conftest import SPARE_CODES
 
 pytestmark = pytest.mark.django_db
 
@@ -167,7 +168,7 @@ def test_autocomplete_offers_what_one_may_see(
     Sequence.objects.create(code="tests.gone", title="Gone", company=company, active=False)
     browser = sign_in(make_user({"core.sequence": "view"}))
 
-    assert offered(browser, target="core.sequence") == ["Mine"]
+    assert offered(browser, target="core.sequence", term="tests.") == ["Mine"]
     assert offered(browser, target="core.sequence", term="theirs") == []
 
 
@@ -185,20 +186,20 @@ def test_autocomplete_refuses_kinds_one_may_not_view(
 
 def test_autocomplete_searches_and_pages(admin: Client) -> None:
     for number in range(25):
-        Country.objects.create(code=f"X{chr(65 + number)}", name=f"Land {number:02}")
+        Country.objects.create(code=SPARE_CODES[number], name=f"Land of {number:02}")
 
     first = json.loads(
-        admin.get(reverse("admin:autocomplete"), {"target": "core.country", "term": "land"}).content
+        admin.get(reverse("admin:autocomplete"), {"target": "core.country", "term": "land of"}).content
     )
     second = json.loads(
         admin.get(
-            reverse("admin:autocomplete"), {"target": "core.country", "term": "land", "page": "2"}
+            reverse("admin:autocomplete"), {"target": "core.country", "term": "land of", "page": "2"}
         ).content
     )
 
     assert (len(first["results"]), first["pagination"]["more"]) == (20, True)
     assert (len(second["results"]), second["pagination"]["more"]) == (5, False)
-    assert offered(admin, source="core.countrystate.country", term="land 07") == ["Land 07"]
+    assert offered(admin, source="core.countrystate.country", term="land of 07") == ["Land of 07"]
 
 
 # ---------------------------------------------------------------------------------------------------------- search
@@ -259,7 +260,7 @@ def test_a_linked_record_one_may_not_see_is_not_named(
     euro: Currency, make_user: Callable[..., User], sign_in: Callable[[User], Client]
 ) -> None:
     hidden = Country.objects.create(code="QH", name="Hiddenland", currency=euro)
-    state = CountryState.objects.create(country=hidden, code="N", name="North")
+    state = CountryState.objects.create(country=hidden, code="N", name="North Hidden")
 
     @rule(Country, mandatory=True)
     def not_the_hidden_one(actor: Any, op: str) -> Any:
@@ -272,7 +273,7 @@ def test_a_linked_record_one_may_not_see_is_not_named(
         reader = sign_in(make_user({"core.countrystate": "view", "core.country": "view"}))
         url = reverse("admin:core_countrystate_change", args=[state.pk])
         pages = [
-            editor.get(reverse("admin:core_countrystate_changelist")).content.decode(),
+            editor.get(reverse("admin:core_countrystate_changelist") + "?q=North+Hidden").content.decode(),
             editor.get(url).content.decode(),
             reader.get(url).content.decode(),
             b"".join(
