@@ -11,7 +11,6 @@ import atexit
 import os
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -43,15 +42,7 @@ def _stop_servers() -> None:
         _scratch = None
 
 
-def _separate_redis(worker: str) -> None:
-    """Every worker gets numbered databases of its own, two in a row: broker and cache."""
-    base, _, number = os.environ["REDIS_URL"].rpartition("/")
-    os.environ["REDIS_URL"] = f"{base}/{int(number) + 2 * (int(worker.removeprefix('gw')) + 1)}"
-
-
-if _WORKER:
-    _separate_redis(_WORKER)
-else:
+if not _WORKER:
     _start_servers()
 
 os.environ["DJANGO_SETTINGS_MODULE"] = "erp_project.settings.test"
@@ -93,20 +84,6 @@ _let_the_flush_pass_append_only_tables()
 
 def pytest_unconfigure(config: pytest.Config) -> None:
     _stop_servers()
-
-
-@pytest.fixture(scope="session")
-def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> None:
-    """Append-only tables refuse TRUNCATE, with which tests of real transactions clean up after themselves. Those
-    triggers are off in the test database; the tests of append-only tables switch them on again for themselves."""
-    from django.db import connection
-
-    with django_db_blocker.unblock(), connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT tgrelid::regclass::text, tgname FROM pg_trigger WHERE NOT tgisinternal AND tgname LIKE '%\\_no\\_truncate'"
-        )
-        for table, trigger in cursor.fetchall():
-            cursor.execute(f'ALTER TABLE {table} DISABLE TRIGGER "{trigger}"')
 
 
 @pytest.fixture(autouse=True)

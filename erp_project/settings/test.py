@@ -12,6 +12,13 @@ os.environ["ERP_DATA_DIR"] = str(_SCRATCH / "data" / os.environ.get("PYTEST_XDIS
 os.environ.setdefault("SECRET_KEY", "tests-only-" + "0" * 40)
 for _name in ("ERP_MODULES", "ERP_DEMO", "DEBUG", "EMAIL_URL", "IMAP_URL", "PUBLIC_URL", "ERP_STORAGE"):
     os.environ.pop(_name, None)
+# Every worker of pytest-xdist gets numbered databases of its own, two in a row: broker and cache. It happens here and
+# not in conftest.py because pytest-django reads the settings before that in a worker.
+_WORKER = os.environ.get("PYTEST_XDIST_WORKER", "")
+if _WORKER and os.environ.get("REDIS_URL") and os.environ.get("ERP_TEST_REDIS_OF") != _WORKER:
+    _base, _, _number = os.environ["REDIS_URL"].rpartition("/")
+    os.environ["REDIS_URL"] = f"{_base}/{int(_number) + 2 * (int(_WORKER.removeprefix('gw')) + 1)}"
+    os.environ["ERP_TEST_REDIS_OF"] = _WORKER  # processes that a test starts inherit it and must not count on
 if os.environ.get("ERP_TEST_MODULES"):
     os.environ["ERP_MODULES"] = os.environ["ERP_TEST_MODULES"]
 
