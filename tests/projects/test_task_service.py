@@ -204,7 +204,7 @@ def test_assignees_follow_and_are_told_once_but_nobody_tells_himself(world: Simp
 
 # --------------------------------------------------------------------------------------------------- other projects
 def test_moving_a_parent_takes_along_the_parts_that_follow_it(world: SimpleNamespace) -> None:
-    shared_stage = make_stage("Shared")
+    shared_stage = make_stage("Shared", sequence=20)
     old = make_project(company=world.company, stages=[make_stage("Old"), shared_stage])
     new = make_project(company=world.company, stages=[make_stage("New"), shared_stage])
     milestone = Milestone.objects.create(project=old, name="M")
