@@ -10,15 +10,15 @@ from django.http import HttpResponse
 from django.utils.translation import gettext_lazy as _
 from rest_framework.request import Request
 
+from apps.access.http import client_of
 from apps.access.models import ApiToken
 from apps.access.services.tokens import issue_token, revoke_tokens
-from apps.access.types import Client
-from apps.api.authentication import CHANNEL, client_ip
+from apps.api import access_api  # noqa: F401 - registers the resources of the app below
+from apps.api.authentication import CHANNEL
 from apps.api.base import DELETE, DETAIL, LIST, READ_ONLY, Input, Resource, resource
 from apps.api.bodies import read_declared, read_object
 from apps.api.encoding import json_response
 from apps.api.models import WebhookDelivery, WebhookEndpoint
-from apps.api.problems import trace_id_of
 from apps.api.views import CollectionView
 from apps.core.actor import Actor
 
@@ -48,12 +48,6 @@ class TokenCollectionView(CollectionView):
     def post(self, request: Request) -> HttpResponse:
         self.refuse_query()
         values = read_declared(TOKEN_INPUTS, read_object(request.data), Actor())
-        client = Client(
-            ip=client_ip(request),
-            user_agent=request.headers.get("User-Agent", "")[:300],
-            channel=CHANNEL,
-            request_id=trace_id_of(request),
-        )
         raw, token = issue_token(
             values["username"],
             values["password"],
@@ -61,7 +55,7 @@ class TokenCollectionView(CollectionView):
             values["scopes"],
             values["expires_in"],
             code=values["otp"] or "",
-            client=client,
+            client=client_of(request, CHANNEL),
         )
         answer = {
             "token": raw,

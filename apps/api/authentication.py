@@ -9,6 +9,7 @@ from rest_framework.authentication import BaseAuthentication
 from rest_framework.authentication import SessionAuthentication as BrowserSession
 from rest_framework.request import Request
 
+from apps.access.http import client_ip, session_companies, wanted_companies
 from apps.access.models import ApiToken
 from apps.access.selectors import actor_for
 from apps.access.services.tokens import authenticate_token
@@ -42,24 +43,23 @@ class SessionAuthentication(BrowserSession):
         return "Bearer"
 
 
-def client_ip(request: Any) -> str:
-    return str(request.META.get("REMOTE_ADDR", ""))
-
-
 def actor_of(request: Request) -> Actor:
-    """The actor of an authenticated request. ``X-Company`` picks the company of new records, ``X-Companies`` those
-    whose rows are shown; a company that the user does not work for is refused."""
+    """The actor of an authenticated request.
+
+    ``X-Company`` picks the company of new records (further ids: companies whose rows are shown too); ``X-Companies`` adds
+    to those shown. A company that the user does not work for is refused. Without a header a token works in the user's
+    own company, a browser in those chosen in its session.
+    """
     user, token = request.user, request.auth
     if not getattr(user, "pk", None):
         raise NotAuthenticated()
-    current = _company_header(request, "X-Company")
-    chosen = _company_header(request, "X-Companies")
-    if len(current) > 1:
-        raise ValidationFailed(_("X-Company takes one id."), fields={"X-Company": [_("Send one id.")]})
+    companies = [*wanted_companies(request), *_more_companies(request)]
+    if not companies and token is None:
+        companies = session_companies(request, user)
     return actor_for(
         user,
-        company_pk=current[0] if current else None,
-        company_pks=chosen,
+        company_pk=companies[0] if companies else None,
+        company_pks=companies,
         scopes=token.scopes if isinstance(token, ApiToken) else None,
         channel=CHANNEL,
         ip=client_ip(request),
@@ -67,13 +67,10 @@ def actor_of(request: Request) -> Actor:
     )
 
 
-def _company_header(request: Request, name: str) -> tuple[int, ...]:
-    text = request.headers.get(name, "").strip()
-    if not text:
-        return ()
-    parts = [part.strip() for part in text.split(",")]
+def _more_companies(request: Request) -> list[int]:
+    text = request.headers.get("X-Companies", "").strip()
+    parts = [part.strip() for part in text.split(",")] if text else []
     if len(parts) > LONGEST_LIST or not all(p.isascii() and p.isdigit() and len(p) < 19 for p in parts):
-        raise ValidationFailed(
-            _("%(header)s takes the id of a company.") % {"header": name}, fields={name: [_("Send ids of companies.")]}
-        )
-    return tuple(int(part) for part in parts)
+        message = _("Send ids of companies, separated by commas.")
+        raise ValidationFailed(message, code="invalid_company", fields={"X-Companies": [message]})
+    return [int(part) for part in parts]

@@ -95,13 +95,13 @@ def _searched(plan: Plan, queryset: QuerySet[Any], text: str, actor: Actor) -> Q
     """Search that does not look into fields that the actor may not see."""
     names = [getattr(field, "name", field) for field in options_of(plan.model).search]
     hidden = hidden_fields(plan.model, actor)
-    if hidden.isdisjoint(names):
+    seen = [name for name in names if name not in hidden and plan.offers(name, actor)]
+    if len(seen) == len(names):
         return search(queryset, text)
-    for word in text.replace("\0", "").split()[:8]:
+    for word in text.split()[:8]:
         anywhere = Q(pk__in=[])
-        for name in names:
-            if name not in hidden:
-                anywhere |= Q(**{f"{name}__icontains": word})
+        for name in seen:
+            anywhere |= Q(**{f"{name}__icontains": word})
         queryset = queryset.filter(anywhere)
     return queryset
 
@@ -122,16 +122,16 @@ def _active(plan: Plan, parameters: Mapping[str, Sequence[str]]) -> Q:
 
 
 def _condition(plan: Plan, key: str, values: Sequence[str], actor: Actor) -> Q:
-    if key in plan.filters:
+    if key in plan.filters and plan.offers(key, actor):
         spec, source = plan.filters[key]
         return _extra(plan, spec, source, "exact", values, actor)
     if key.startswith("custom.") and plan.has_custom and "custom" in plan.readable(actor):
         name, comparison = _split(key.removeprefix("custom."))
         return custom_fields.filter_q(plan.model, name, comparison, _single(values), actor)
-    if key.startswith("ext."):
+    if key.startswith("ext.") and "ext" in plan.readable(actor):
         return _extension(plan, key, values, actor)
     name, comparison = _split(key)
-    if name in plan.filters and plan.filters[name][1].path:
+    if name in plan.filters and plan.filters[name][1].path and plan.offers(name, actor):
         spec, source = plan.filters[name]
         return _extra(plan, spec, source, comparison, values, actor)
     column = plan.columns.get(name)

@@ -8,6 +8,7 @@ from typing import Any
 
 from django.utils.translation import get_language
 
+from apps.api.api import TOKEN_INPUTS
 from apps.api.base import CREATE, UPDATE, Endpoint, Input, Route, SubResource
 from apps.api.commands import Command
 from apps.api.conditions import comparisons_of
@@ -74,7 +75,6 @@ def _build() -> dict[str, Any]:
     paths: dict[str, Any] = {}
     for info in all_routes():
         paths.setdefault(info.template, {})[info.method.lower()] = _operation(info)
-    _add_tokens(paths)
     parameters = {**_PARAMETERS, **_share_parameters(paths)}
     schemas: dict[str, Schema] = dict(_COMMON_SCHEMAS)
     for plan in plans().values():
@@ -279,7 +279,7 @@ def _operation(info: RouteInfo) -> dict[str, Any]:
         operation["parameters"].append({"$ref": "#/components/parameters/id"})
     operation["parameters"].append({"$ref": "#/components/parameters/company"})
     _BUILDERS[kind](operation, info)
-    if info.method == "POST":
+    if info.method == "POST" and kind != "sign_in":
         operation["parameters"].append({"$ref": "#/components/parameters/idempotency"})
     for status in ("400", "401", "403", "429") + (("404",) if "{id}" in info.path else ()):
         operation["responses"][status] = {"$ref": f"#/components/responses/{status}"}
@@ -497,6 +497,17 @@ def _route(operation: dict[str, Any], info: RouteInfo) -> None:
     operation["responses"] = {"200": {"description": "The answer.", "content": {declared.produces: {"schema": {}}}}}
 
 
+def _sign_in(operation: dict[str, Any], info: RouteInfo) -> None:
+    operation["security"] = []
+    operation["parameters"] = []
+    operation["summary"] = "Sign in and make a token"
+    operation["description"] = "Accounts with a second factor send a code of it as 'otp'. The token is shown this once."
+    operation["requestBody"] = _body(_inputs_schema(_declared(TOKEN_INPUTS)))
+    operation["responses"] = {
+        "201": {"description": "The token.", "content": _json({"$ref": "#/components/schemas/NewToken"})}
+    }
+
+
 def _plan(info: RouteInfo) -> Plan:
     assert info.plan is not None
     return info.plan
@@ -515,6 +526,7 @@ _BUILDERS = {
     "sub_create": _sub_create,
     "route": _route,
     "endpoint": _route,
+    "sign_in": _sign_in,
 }
 
 
@@ -626,22 +638,3 @@ _RESPONSES: Mapping[str, Any] = {
         ("429", "Too many requests."),
     )
 }
-
-
-def _add_tokens(paths: dict[str, Any]) -> None:
-    """The one operation without a token: making one."""
-    from apps.api.api import TOKEN_INPUTS
-
-    paths.setdefault("/api/v1/auth/tokens/", {})["post"] = {
-        "operationId": "auth_tokens_create",
-        "tags": ["auth"],
-        "security": [],
-        "summary": "Sign in and make a token",
-        "description": "Accounts with a second factor send a code of it as 'otp'. The token is shown this once.",
-        "parameters": [],
-        "requestBody": _body(_inputs_schema(_declared(TOKEN_INPUTS))),
-        "responses": {
-            "201": {"description": "The token.", "content": _json({"$ref": "#/components/schemas/NewToken"})},
-            **{status: {"$ref": f"#/components/responses/{status}"} for status in ("400", "401", "403", "429")},
-        },
-    }

@@ -129,9 +129,9 @@ def sortable_names(plan: Plan, names: Sequence[str]) -> list[str]:
 
 
 def _named_term(plan: Plan, name: str, descending: bool, actor: Actor) -> Term | None:
-    if name in plan.resource.orderings:
+    if name in plan.resource.orderings and plan.offers(name, actor):
         return _path_term(plan, plan.resource.orderings[name], descending)
-    if name not in sortable_names(plan, plan.readable(actor)):
+    if name in plan.resource.orderings or name not in sortable_names(plan, plan.readable(actor)):
         return None
     if name in plan.computed:
         computed = plan.computed[name]

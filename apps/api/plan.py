@@ -244,20 +244,22 @@ class Plan:
         """Read when asked: services of later modules may declare actions on this model too."""
         return actions_of(self.model)
 
+    def offers(self, name: str, actor: Actor) -> bool:
+        """Whether a field, input, filter or sort key is meant for this kind of user at all."""
+        portal = self.resource.portal_fields
+        return actor.kind not in (PORTAL, PUBLIC) or portal is None or name in portal or name == "id"
+
     def readable(self, actor: Actor) -> tuple[str, ...]:
         """Names of all fields that exist for the actor, in the order in which they are shown."""
         hidden = hidden_fields(self.model, actor)
-        portal = self.resource.portal_fields if actor.kind in (PORTAL, PUBLIC) else None
-        return tuple(
-            name for name in self.names if name not in hidden and (portal is None or name in portal or name == "id")
-        )
+        return tuple(name for name in self.names if name not in hidden and self.offers(name, actor))
 
     def writable(self, actor: Actor, operation: str) -> dict[str, FieldSpec]:
         """Specs by name of what the actor may send for ``create`` or ``update``, without ``custom`` and ``ext``."""
         hidden = hidden_fields(self.model, actor)
         found = {name: s for name, s in self.columns.items() if not s.read_only and name not in hidden}
         found |= {name: spec for name, (spec, given) in self.inputs.items() if operation in given.operations}
-        return found
+        return {name: spec for name, spec in found.items() if self.offers(name, actor)}
 
 
 def vars_of(cls: type) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+from django.apps import apps
 from django.db.models import Model
 from django.urls import URLPattern, path
 
@@ -36,7 +37,7 @@ class RouteInfo:
     """One method of one URL, for route matrices, the document and the listing of the surface.
 
     ``operation`` is ``list create detail update replace delete``, ``action:<name>``, ``bulk:<name>``, ``sub:<name>``,
-    ``sub_create:<name>``, ``route:<name>`` or ``endpoint``. ``permission`` is the right on ``model`` that is needed.
+    ``sub_create:<name>``, ``route:<name>``, ``endpoint`` or ``sign_in``. ``permission`` is the right on ``model`` that is needed.
     """
 
     method: str
@@ -129,10 +130,10 @@ def routes_of(plan: Plan) -> Iterator[RouteInfo]:
 
 
 def all_routes() -> list[RouteInfo]:
-    """Every method of every URL below ``/api/v1/`` but the document itself, by path and method."""
-    from django.apps import apps
-
+    """Every method of every URL below ``/api/v1/`` but the document itself, by path and method. The one without a
+    ``permission`` is signing in."""
     found = [info for plan in plans().values() for info in routes_of(plan)]
+    found.append(RouteInfo("POST", "auth/tokens/", None, "sign_in", ""))
     for endpoint in declared_endpoints():
         model = apps.get_model(endpoint.model)
         for method in endpoint.methods:

@@ -22,14 +22,14 @@ def listing() -> str:
     lines = [HEADER]
     chosen = [plan for plan in plans().values() if _is_own(type(plan.resource))]
     paths = {plan.path for plan in chosen}
-    lines.append("POST   /api/v1/auth/tokens/  (no token needed)")
     for info in all_routes():
         if info.plan is not None and info.plan.path not in paths:
             continue
         if isinstance(info.detail, Endpoint) and not _is_own(info.detail.function):
             continue
         label = info.model._meta.label_lower if info.model is not None else "-"
-        lines.append(f"{info.method:6} {info.template}  {label}:{info.permission}")
+        needed = f"{label}:{info.permission}" if info.permission else "nothing"
+        lines.append(f"{info.method:6} {info.template}  {needed}")
     for plan in chosen:
         lines += ["", f"[{schema_name(plan)}]", *_fields(plan)]
     return "\n".join(lines) + "\n"

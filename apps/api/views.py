@@ -130,7 +130,8 @@ class ResourceView(ApiView):
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
-        if not self._takes((request.method or "").lower()) and request.method != "OPTIONS":
+        method = (request.method or "").lower()
+        if method != "options" and not self._takes("get" if method == "head" else method):
             self.http_method_not_allowed(request)
 
     # ------------------------------------------------------------------ shape of the answer
