@@ -1,5 +1,5 @@
 """The back office's own screens: the records of the kernel, which may not know it."""
 
-from apps.backoffice import core_admin
+from apps.backoffice import access_admin, core_admin
 
-__all__ = ["core_admin"]
+__all__ = ["access_admin", "core_admin"]
