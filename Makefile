@@ -1,6 +1,6 @@
 # Everything a person types. The work is done by scripts/ and manage.py.
 .DEFAULT_GOAL := help
-.PHONY: help run install install-dev test lint format types arch bench soak seed lock clean
+.PHONY: help run install install-dev test lint format types arch bench soak seed migrations lock clean
 
 export PORT ?= 8000
 export ERP_DEMO ?= 1
@@ -50,6 +50,10 @@ soak: install-dev ## run the whole system under load for a while (ARGS="--second
 
 seed: install ## load generated data: SIZE=s|m|l
 	@$(PY) manage.py seed --size $(or $(SIZE),s)
+
+migrations: install-dev ## write migrations of changed models (ARGS=app), with constraints folded into new tables
+	@$(PY) manage.py makemigrations $(ARGS)
+	@$(PY) scripts/fold_migrations.py
 
 lock: install-dev ## compile requirements/*.in to pins with hashes, and package-lock.json
 	@sh scripts/lock.sh

@@ -202,13 +202,13 @@ def _prepare_database(supervisor: Supervisor, environment: dict[str, str], data_
     demo = environment.get("ERP_DEMO", "").strip().lower() not in _FALSE
     if demo and (not embedded or state.get("demo") != "loaded"):
         supervisor.output.say("loading the demo data")
-        supervisor.run_to_end("demo", [sys.executable, "manage.py", "demo"])
+        supervisor.run_to_end("demo", [sys.executable, "manage.py", "demo", "--skip-checks"])
         _remember(data_dir, demo="loaded")
 
 
 def _migrate(supervisor: Supervisor) -> None:
     supervisor.run_to_end(
-        "migrate", [sys.executable, "manage.py", "migrate", "--no-input", "--verbosity", "0"]
+        "migrate", [sys.executable, "manage.py", "migrate", "--no-input", "--verbosity", "0", "--skip-checks"]
     )
 
 
