@@ -19,11 +19,23 @@ class CompanyAdmin(RecordAdmin):
         (None, {"fields": (("name", "parent"), ("currency", "timezone"), ("tax_id", "registry"), "active")}),
         (
             _("Address"),
-            {"fields": ("street", "street2", ("zip", "city"), ("state", "country"), ("email", "phone"), "website")},
+            {
+                "fields": (
+                    "street",
+                    "street2",
+                    ("zip", "city"),
+                    ("state", "country"),
+                    ("email", "phone"),
+                    "website",
+                )
+            },
         ),
         (
             _("Documents"),
-            {"classes": ["tab"], "fields": (("primary_color", "secondary_color"), "font", "report_header", "report_footer")},
+            {
+                "classes": ["tab"],
+                "fields": (("primary_color", "secondary_color"), "font", "report_header", "report_footer"),
+            },
         ),
     )
 
@@ -37,7 +49,10 @@ class UserAdmin(RecordAdmin):
         (_("Rights"), {"fields": ("roles",)}),
         (
             _("Preferences"),
-            {"classes": ["tab"], "fields": (("language", "timezone"), ("notification", "theme"), "home", "signature")},
+            {
+                "classes": ["tab"],
+                "fields": (("language", "timezone"), ("notification", "theme"), "home", "signature"),
+            },
         ),
         (_("Security"), {"classes": ["tab"], "fields": ("must_change_password",)}),
     )

@@ -1,4 +1,4 @@
-"""The back office's own screens: the records of the kernel, which may not know it."""
+"""The back office's own screens: the records of the kernel, which may not know it, and the platform's cards."""
 
 from apps.backoffice import access_admin, core_admin
 

@@ -19,5 +19,8 @@ class BackofficeConfig(ModuleConfig):
     menu_icon = "build"
     menu_sequence = 95
     menu = (
+        MenuItem(
+            _("Settings"), url_name="admin:settings", icon="settings", sequence=1, role="core.technical"
+        ),
         MenuItem(_("Modules"), url_name="admin:modules", icon="extension", sequence=5, role="core.technical"),
     )

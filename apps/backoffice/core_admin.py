@@ -263,6 +263,10 @@ class JobRunAdmin(ReadOnlyAdmin):
         "result_text",
     )
 
+    def form_context(self, request: HttpRequest, record: JobRun) -> dict[str, Any]:
+        live = record.state in (JobRun.State.QUEUED, JobRun.State.RUNNING)
+        return {**super().form_context(request, record), "follow_live": live}
+
     @display(description=gettext_lazy("State"), ordering="state")
     def state_chip(self, run: JobRun) -> SafeString:
         return chip(run.get_state_display(), STATE_TONES.get(JobRun.State(run.state), ""))

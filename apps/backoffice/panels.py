@@ -17,7 +17,9 @@ from apps.backoffice.hooks import collect_buttons, collect_tabs, ordered
 from apps.backoffice.rights import actor_of
 from apps.backoffice.site import record_url
 from apps.backoffice.types import Button, Tab
+from apps.chatter.services.inbox import mark_thread_read
 from apps.core import custom_fields
+from apps.core.actor import Actor
 from apps.core.models.base import options_of
 from apps.core.records import hidden_fields
 
@@ -82,10 +84,18 @@ class PanelsMixin:
             "record_buttons": buttons,
             "record_actions": self.record_actions(request, record),  # type: ignore[attr-defined]
             "archive_url": reverse(f"{name}_archive", args=[record.pk]) if archivable and may_change else "",
-            "has_thread": options_of(self.model).thread,
+            "has_thread": self._open_thread(request, record, actor),
             "list_url": record_url(self.model),
             "archived": archivable and not record.active,
         }
+
+    def _open_thread(self, request: HttpRequest, record: Any, actor: Actor) -> bool:
+        """Whether the form shows a thread; who opens it has read it."""
+        if not options_of(self.model).thread:
+            return False
+        if request.method == "GET":
+            mark_thread_read(record, actor=actor)
+        return True
 
     def _tab_html(self, request: HttpRequest, record: Any, tab: Tab) -> str:
         if not tab.template:

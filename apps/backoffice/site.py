@@ -151,10 +151,12 @@ class BackofficeSite(UnfoldAdminSite):
         return HttpResponseRedirect(reverse("admin:index"))
 
     def extra_urls(self) -> list[URLPattern]:
-        from apps.backoffice.views import counters, modules, settings
+        from apps.backoffice.views import counters, inbox, modules, settings
 
         return [
             path("counters/", self.admin_view(counters.counters), name="counters"),
+            path("inbox/", self.admin_view(inbox.inbox_page), name="inbox"),
+            path("activities/", self.admin_view(inbox.activities_page), name="activities"),
             path("modules/", self.admin_view(modules.module_list), name="modules"),
             path("settings/", self.admin_view(settings.settings_page), name="settings"),
         ]

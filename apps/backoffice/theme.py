@@ -64,4 +64,4 @@ CONFIG: dict[str, Any] = {
     "COMMAND": {"search_models": False, "show_history": False, "search_callback": None},
 }
 STYLES = ("backoffice/backoffice.css",)
-SCRIPTS = ("backoffice/backoffice.js",)
+SCRIPTS = ("chatter/live.js", "backoffice/backoffice.js")

@@ -69,12 +69,11 @@ class Card:
 
 @dataclass(frozen=True, slots=True)
 class Counter:
-    """An icon with a number in the header. ``kind`` is the kind of live event after which it is counted again."""
+    """An icon with a number in the header. All are counted again after a live notice to the user."""
 
     key: str
     title: Text
     url: str
     icon: str
     value: int = 0
-    kind: str = ""
     sequence: int = 10

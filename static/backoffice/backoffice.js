@@ -1,5 +1,6 @@
 "use strict";
-/* Behaviour of the back office's own parts: menus that close, counters and threads that follow live events. */
+/* Behaviour of the back office's own parts: menus that close, small forms sent in place, and pages that follow
+   live notices (chatter/live.js holds the one connection of a page). */
 (function () {
     const LATER = 400;
 
@@ -11,7 +12,7 @@
         }
     }
 
-    function debounce(call) {
+    function soon(call) {
         let timer = 0;
         return function () {
             window.clearTimeout(timer);
@@ -19,45 +20,79 @@
         };
     }
 
-    async function loadCounters(box) {
+    async function loadCounters() {
+        const box = document.querySelector(".bo-counters[data-counters]");
+        if (!box) {
+            return;
+        }
         const answer = await fetch(box.dataset.counters, { headers: { "X-Requested-With": "fetch" } });
         if (answer.ok && !answer.redirected) {
             box.innerHTML = await answer.text();
         }
     }
 
-    /* One stream a page: the user's own channel, and the record that the page shows. Other scripts listen for
-       "bo:live" on the document. */
-    function connect() {
-        const box = document.querySelector(".bo-counters[data-live]");
-        const bar = document.querySelector(".bo-bar[data-record]");
-        if (!box || !window.EventSource) {
+    /* <form data-bo-send="remove|reload">: post without leaving the page, then take the row away or load afresh. */
+    async function send(event) {
+        const form = event.target.closest("form[data-bo-send]");
+        if (!form) {
             return;
         }
-        const watch = bar ? "?watch=" + encodeURIComponent(bar.dataset.record) : "";
-        const stream = new EventSource(box.dataset.live + watch, { withCredentials: true });
-        const refresh = debounce(() => loadCounters(box));
-        const handle = function (event) {
-            let notice = {};
-            try {
-                notice = JSON.parse(event.data || "{}");
-            } catch (error) {
-                return;
+        event.preventDefault();
+        const button = form.querySelector("button");
+        button.disabled = true;
+        const answer = await fetch(form.action, {
+            method: "POST", body: new FormData(form), headers: { Accept: "application/json" },
+        });
+        if (!answer.ok) {
+            const told = await answer.json().catch(() => ({}));
+            button.disabled = false;
+            button.title = told.message || String(answer.status);
+            form.dataset.failed = "1";
+            return;
+        }
+        if (form.dataset.boSend === "reload") {
+            window.location.reload();
+            return;
+        }
+        const row = form.closest("[data-bo-row]");
+        if (row) {
+            row.remove();
+        }
+        loadCounters();
+    }
+
+    /* A background run: its state and progress, and the whole page once it has ended. */
+    function followRun(bar) {
+        const ended = ["done", "partial", "failed", "cancelled"];
+        const cell = document.querySelector(".field-progress .readonly");
+        window.MeridianLive.watch(bar.dataset.record, function (notice) {
+            if (notice.kind === "reset" || ended.includes(notice.data.state)) {
+                window.location.reload();
+            } else if (cell && notice.data.total) {
+                cell.textContent = notice.data.done + " / " + notice.data.total;
             }
-            if (!notice.channel || notice.channel.startsWith("user:") || notice.kind === "reset") {
-                refresh();
-            }
-            document.dispatchEvent(new CustomEvent("bo:live", { detail: notice }));
-        };
-        stream.onmessage = handle;
-        stream.addEventListener("notice", handle);
-        stream.addEventListener("reset", handle);
-        window.addEventListener("pagehide", () => stream.close());
+        });
+    }
+
+    function followLive() {
+        if (!window.MeridianLive) {
+            return;
+        }
+        const box = document.querySelector(".bo-counters[data-counters]");
+        if (box) {
+            window.MeridianLive.use(box.dataset.live);
+            window.MeridianLive.onUser(soon(loadCounters));
+        }
+        const bar = document.querySelector(".bo-bar[data-follow]");
+        if (bar) {
+            followRun(bar);
+        }
     }
 
     document.addEventListener("DOMContentLoaded", function () {
         document.addEventListener("click", closeMenus);
         document.addEventListener("keydown", closeMenus);
-        connect();
+        document.addEventListener("submit", send);
+        followLive();
     });
 })();

@@ -5,20 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from django import template
-from django.template.loader import render_to_string
 from django.utils.text import capfirst
 
 from apps.backoffice.menus import group_title
 from apps.backoffice.site import record_url
 
 register = template.Library()
-
-
-@register.simple_tag(takes_context=True)
-def record_thread(context: template.Context, record: Any) -> str:
-    """The chatter panel of a record: thread, composer, files, activities. It loads and refreshes itself."""
-    request = context["request"]
-    return render_to_string("backoffice/includes/thread.html", {"record": record}, request=request)
 
 
 @register.simple_tag(takes_context=True)
