@@ -8,7 +8,7 @@ from apps.reports import views
 class KeysConverter:
     """Primary keys joined by commas."""
 
-    regex = r"\d+(?:,\d+)*"
+    regex = r"[0-9]{1,18}(?:,[0-9]{1,18})*"
 
     def to_python(self, value: str) -> str:
         return value

@@ -7,25 +7,28 @@ import json
 import logging
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
 from django.apps import apps
 from django.db import transaction
-from django.utils import timezone
+from django.utils import timezone, translation
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from apps.chatter.models import Attachment
 from apps.chatter.services.attachments import make_attachments
-from apps.chatter.types import NewFile
+from apps.chatter.types import NewFile, RecordRef
 from apps.core.actions import action
-from apps.core.actor import Actor, system_from_snapshot
+from apps.core.actor import PORTAL, PUBLIC, Actor, system_from_snapshot
 from apps.core.checks import resolve
 from apps.core.config import get_setting
 from apps.core.declarations import ReportSpec
 from apps.core.errors import NotVisible, Unavailable, ValidationFailed
+from apps.core.jobs.handle import RunHandle
 from apps.core.queue import enqueue_on_commit
 from apps.core.rules import visible
 from apps.core.unit_of_work import unit_of_work
@@ -36,6 +39,8 @@ logger = logging.getLogger("meridian.reports")
 
 RENDER_TASK = "reports.render"
 TEMPLATE_VERSION = "1"
+MAX_RECORDS = 200
+PURGE_BATCH = 5000
 State = RenderedDocument.State
 
 
@@ -51,29 +56,17 @@ def request_document(code: str, pks: Sequence[int], *, actor: Actor, trusted: bo
     ``trusted`` is for callers that checked the right themselves (a link with a token). Errors: ``ValidationFailed``
     for an unknown report, ``NotVisible`` when any of the records is not the actor's to see.
     """
-    spec = available_reports().get(code)
-    if spec is None:
-        raise ValidationFailed(_("There is no report '%(code)s'.") % {"code": code})
-    if actor.kind in ("portal", "public") and not spec.portal:
-        raise NotVisible()
-    model = apps.get_model(spec.model)
-    wanted = sorted({int(pk) for pk in pks})
-    rows = model._base_manager.filter(pk__in=wanted) if trusted else visible(model, actor).filter(pk__in=wanted)
-    records = list(rows.order_by("pk"))
-    if not wanted or len(records) != len(wanted):
-        raise NotVisible()
-    internal = actor.is_internal or actor.is_system
-    key = _key(spec, records, actor, internal=internal)
+    order = _order(code, pks, actor=actor, trusted=trusted)
     with unit_of_work(actor):
-        document, made = RenderedDocument.objects.get_or_create(
-            key=key,
+        document, _made = RenderedDocument.objects.get_or_create(
+            key=order.key,
             defaults={
                 "report": code,
-                "model": model._meta.label_lower,
-                "pks": wanted,
+                "model": order.model,
+                "pks": order.pks,
                 "language": actor.language,
-                "actor": {**actor.snapshot(), "internal": internal},
-                "filename": filename_of(spec, records),
+                "actor": order.asker,
+                "filename": order.filename,
                 "created_by_id": actor.user_pk,
             },
         )
@@ -86,14 +79,57 @@ def request_document(code: str, pks: Sequence[int], *, actor: Actor, trusted: bo
     return document
 
 
-def _key(spec: ReportSpec, records: Sequence[Any], actor: Actor, *, internal: bool) -> str:
-    """Digest of all that the content depends on. Messages and the like do not count, the record's version does."""
+def document_html(code: str, pks: Sequence[int], *, actor: Actor, trusted: bool = False) -> str:
+    """The page that the PDF is made of, at once and not kept; rights and errors as in ``request_document``."""
+    order = _order(code, pks, actor=actor, trusted=trusted)
+    return _page(available_reports()[code], order.pks, order.asker)
+
+
+@dataclass(frozen=True, slots=True)
+class _Order:
+    """A wish whose rights are checked. ``asker`` is what a worker needs to know of who asks."""
+
+    key: str
+    model: str
+    pks: list[int]
+    asker: dict[str, Any]
+    filename: str
+
+
+def _order(code: str, pks: Sequence[int], *, actor: Actor, trusted: bool) -> _Order:
+    spec = available_reports().get(code)
+    if spec is None:
+        raise ValidationFailed(_("There is no report '%(code)s'.") % {"code": code})
+    if actor.kind in (PORTAL, PUBLIC) and not spec.portal:
+        raise NotVisible()
+    model = apps.get_model(spec.model)
+    wanted = sorted({int(pk) for pk in pks})
+    if len(wanted) > MAX_RECORDS:
+        raise ValidationFailed(_("A document shows at most %(n)s records.") % {"n": MAX_RECORDS})
+    rows = model._base_manager.filter(pk__in=wanted) if trusted else visible(model, actor).filter(pk__in=wanted)
+    records = list(rows.order_by("pk"))
+    if not wanted or len(records) != len(wanted):
+        raise NotVisible()
+    companies = {getattr(record, "company_id", None) for record in records}
+    company = next(iter(companies)) if len(companies) == 1 else None
+    asker = {
+        **actor.snapshot(),
+        "internal": actor.is_internal or actor.is_system,
+        "company": company or actor.company_pk,  # the letterhead is that of the records when they agree
+    }
+    return _Order(_key(spec, records, asker), model._meta.label_lower, wanted, asker, filename_of(spec, records))
+
+
+def _key(spec: ReportSpec, records: Sequence[Any], asker: Mapping[str, Any]) -> str:
+    """Digest of all that the content depends on. Messages and the like do not count, the record's version does.
+    The day counts, because documents say when they were printed and what is overdue."""
     facts = [
         TEMPLATE_VERSION,
         spec.code,
-        actor.language,
-        actor.timezone,
-        internal,
+        asker["language"],
+        asker["timezone"],
+        asker["internal"],
+        asker["company"],
         [(record.pk, getattr(record, "version", 0), str(getattr(record, "updated_at", ""))) for record in records],
         timezone.localdate().isoformat(),
     ]
@@ -109,47 +145,60 @@ def filename_of(spec: ReportSpec, records: Sequence[Any]) -> str:
 
 
 def render(pk: int) -> str:
-    """Render one document, on a worker; answers its state. Safe to call twice: who comes second does nothing."""
+    """Render one document, on a worker; answers its state. Safe to call at any time and by several: the row is
+    locked while it is rendered, who comes second does nothing, and the lock of a dead worker is gone with it."""
+    waiting = RenderedDocument.objects.filter(pk=pk, state__in=(State.QUEUED, State.RENDERING))
+    with transaction.atomic():  # everybody may see that it has begun
+        if waiting.select_for_update(skip_locked=True).first() is not None:
+            waiting.update(state=State.RENDERING, claimed_at=timezone.now())
     with transaction.atomic():
-        document = RenderedDocument.objects.select_for_update(skip_locked=True).filter(pk=pk).first()
-        if document is None or document.state == State.READY:
-            return State.READY.value
-        RenderedDocument.objects.filter(pk=pk).update(state=State.RENDERING, claimed_at=timezone.now())
+        document = waiting.select_for_update(skip_locked=True).first()
+        if document is not None:
+            RenderedDocument.objects.filter(pk=pk).update(**_outcome(document))
+    found = RenderedDocument.objects.filter(pk=pk).values_list("state", flat=True).first()
+    return str(found) if found else "gone"
+
+
+def _outcome(document: RenderedDocument) -> dict[str, Any]:
+    """Render and store; answers the columns to write, whichever way it went."""
     started = time.perf_counter()
     try:
-        content = _content(document)
-    except Exception as exc:  # noqa: BLE001 - a builder of any module may fail in any way; the row keeps the error
-        logger.exception("document %s could not be rendered", pk)
-        RenderedDocument.objects.filter(pk=pk).update(state=State.FAILED, error=f"{type(exc).__name__}: {exc}"[:4000])
-        return State.FAILED.value
+        with transaction.atomic():
+            content = render_pdf(_page(available_reports()[document.report], document.pks, document.actor))
+            file = NewFile(document.filename, content, mimetype="application/pdf", trusted=True)
+            actor = system_from_snapshot(document.actor)
+            stored = make_attachments([file], actor=actor, ref=RecordRef(document._meta.label_lower, document.pk))[0]
+    except Exception as exc:
+        logger.exception("document %s could not be rendered", document.pk)
+        return {"state": State.FAILED, "error": f"{type(exc).__name__}: {exc}"[:4000], "updated_at": timezone.now()}
     seconds = Decimal(str(round(time.perf_counter() - started, 3)))
-    actor = system_from_snapshot(document.actor)
-    with unit_of_work(actor):
-        stored = make_attachments(
-            [NewFile(document.filename, content, mimetype="application/pdf", trusted=True)], actor=actor
-        )[0]
-        RenderedDocument.objects.filter(pk=pk).update(state=State.READY, attachment=stored, seconds=seconds, error="")
-    return State.READY.value
+    return {
+        "state": State.READY,
+        "attachment": stored,
+        "seconds": seconds,
+        "error": "",
+        "updated_at": timezone.now(),
+    }
 
 
-def _content(document: RenderedDocument) -> bytes:
-    spec = available_reports()[document.report]
-    actor = system_from_snapshot(document.actor)
+def _page(spec: ReportSpec, pks: Sequence[int], asker: Mapping[str, Any]) -> str:
+    """The builder reads with the system's rights on behalf of who asked: his right to the records was checked."""
+    actor = system_from_snapshot(asker)
     build = resolve(spec.builder)
-    context = build(document.pks, actor=actor)
-    html = render_html(
+    with translation.override(actor.language):
+        context = build(list(pks), actor=actor)
+    return render_html(
         spec.template,
         {
             **context,
             "report": spec,
             "actor": actor,
-            "internal": document.actor.get("internal", False),
+            "internal": asker.get("internal", False),
             "printed_at": timezone.now(),
         },
-        language=document.language,
-        tz=document.actor.get("timezone", "UTC"),
+        language=actor.language,
+        tz=actor.timezone,
     )
-    return render_pdf(html)
 
 
 def wait_for(document: RenderedDocument, *, seconds: float | None = None) -> Attachment:
@@ -181,12 +230,16 @@ def render_again(documents: Sequence[RenderedDocument], *, actor: Actor) -> None
         enqueue_on_commit(RENDER_TASK, pk, queue="render")
 
 
-def purge_job(run: Any) -> None:
-    """Remove documents nobody asked for lately; their files follow with the files nobody uses."""
-    import datetime
+def purge_job(run: RunHandle) -> None:
+    """Remove documents that were rendered long ago; their contents follow with the files nobody uses."""
+    run.log(_("%(count)s documents removed.") % {"count": purge()})
 
-    before = timezone.now() - datetime.timedelta(days=int(get_setting("reports.keep_days")))
-    old = list(RenderedDocument.objects.filter(updated_at__lt=before).values_list("pk", "attachment_id")[:5000])
-    Attachment.objects.filter(pk__in=[pk for _doc, pk in old if pk]).delete()
-    RenderedDocument.objects.filter(pk__in=[pk for pk, _file in old]).delete()
-    run.log(_("%(count)s documents removed.") % {"count": len(old)})
+
+def purge() -> int:
+    """Remove documents older than ``reports.keep_days``; what is asked for again is rendered again."""
+    before = timezone.now() - timedelta(days=int(get_setting("reports.keep_days")))
+    old = list(RenderedDocument.objects.filter(updated_at__lt=before).values_list("pk", flat=True)[:PURGE_BATCH])
+    with transaction.atomic():
+        RenderedDocument.objects.filter(pk__in=old).delete()
+        Attachment.objects.filter(model=RenderedDocument._meta.label_lower, object_id__in=old).delete()
+    return len(old)
