@@ -14,6 +14,7 @@ from apps.chatter.hooks import (
 )
 from apps.core.actor import Actor
 from apps.core.events import on
+from apps.mail.hooks import filter_reply_owner
 from apps.projects.constants import Privacy, TaskState
 from apps.projects.events import BlockersChanged
 from apps.projects.models import Project, Task, TaskAssignee
@@ -64,6 +65,13 @@ def first_followers(partner_pks: set[int], *, record: Any, actor: Actor) -> set[
     if isinstance(record, Task) and actor.is_portal and actor.partner_pk is not None:
         return partner_pks | {actor.partner_pk}
     return partner_pks
+
+
+@filter_reply_owner.register
+def answers_go_to_the_project(owner: Any, *, record: Any) -> Any:
+    """Mails about a task, milestone or report are answered to the address of the project."""
+    project = getattr(record, "project", None) if record._meta.app_label == "projects" else None
+    return project or owner
 
 
 @collect_users_updated.register

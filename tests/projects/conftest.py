@@ -6,7 +6,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from tests.projects.factories import actor_of, make_company, make_partner, make_user
+from apps.contacts.models import Partner
+from apps.core.records import service_for
+from tests.projects.factories import actor_of, make_company, make_partner, make_users, partner_of, system
 
 
 @pytest.fixture
@@ -18,20 +20,20 @@ def build_world() -> SimpleNamespace:
     """Ann manages projects, Bob and Cid are project users, Eve is an employee without a role, Otto works elsewhere;
     Pia of the customer Prime and Rob of the customer Rival have portal logins."""
     company, other = make_company("Alpha Ltd"), make_company("Omega Ltd")
-    users = {
-        "ann": make_user("ann", "projects.manager", company=company),
-        "bob": make_user("bob", "projects.user", company=company),
-        "cid": make_user("cid", "projects.user", company=company),
-        "eve": make_user("eve", company=company),
-        "otto": make_user("otto", "projects.manager", company=other),
-        "pia": make_user("pia", kind="portal", company=company),
-        "rob": make_user("rob", kind="portal", company=company),
-    }
+    people = [
+        ("ann", ["projects.manager"], "internal", company),
+        ("bob", ["projects.user"], "internal", company),
+        ("cid", ["projects.user"], "internal", company),
+        ("eve", [], "internal", company),
+        ("otto", ["projects.manager"], "internal", other),
+        ("pia", [], "portal", company),
+        ("rob", [], "portal", company),
+    ]
+    made = make_users(people)
+    users = {login: user for (login, *_rest), user in zip(people, made, strict=True)}
     prime, rival = make_partner("Prime", is_company=True), make_partner("Rival", is_company=True)
     for login, parent in (("pia", prime), ("rob", rival)):
-        partner = users[login].partner
-        partner.parent = parent
-        partner.save()
+        service_for(Partner).update([partner_of(users[login])], {"parent": parent}, actor=system())
     actors = {login: actor_of(user) for login, user in users.items()}
     return SimpleNamespace(
         company=company, other=other, prime=prime, rival=rival, users=SimpleNamespace(**users), **actors

@@ -29,22 +29,32 @@ def make_company(name: str = "") -> Company:
     )
 
 
-def make_user(
-    login: str = "", *roles: str, kind: str = "internal", company: Company, companies: list[Company] | None = None
-) -> User:
-    login = login or f"user{next(_numbers)}"
-    return service_for(User).create_one(
+def make_users(people: list[tuple[str, list[str], str, Company]]) -> list[User]:
+    """Users of (login, role codes, kind, company), all at once."""
+    codes = {code for _login, roles, _kind, _company in people for code in roles}
+    by_code = {role.code: role for role in Role.objects.filter(code__in=codes)}
+    rows = [
         {
             "login": login,
             "name": login.title(),
             "email": f"{login}@example.com",
             "kind": kind,
             "company": company,
-            "companies": companies or [company],
-            "roles": list(Role.objects.filter(code__in=roles)),
-        },
-        actor=system(company),
-    )
+            "companies": [company],
+            "roles": [by_code[code] for code in roles],
+        }
+        for login, roles, kind, company in people
+    ]
+    return service_for(User).create(rows, actor=system())
+
+
+def make_user(
+    login: str = "", *roles: str, kind: str = "internal", company: Company, companies: list[Company] | None = None
+) -> User:
+    user = make_users([(login or f"user{next(_numbers)}", list(roles), kind, company)])[0]
+    if companies:
+        user = service_for(User).update([user], {"companies": companies}, actor=system())[0]
+    return user
 
 
 def actor_of(user: User, *, companies: list[Company] | None = None) -> Actor:

@@ -34,12 +34,9 @@ class TaskTarget(MailTarget):
         self, mail: MailView, *, defaults: Mapping[str, Any], alias: Alias, owner: Model | None, actor: Actor
     ) -> Task:
         """The subject names the task. Nobody is assigned, whatever the sender's address says."""
-        values = dict(defaults)
-        project = owner if isinstance(owner, Project) else None
-        if project is None:
-            project_pk = values.get("project")
-            project = Project._base_manager.filter(pk=project_pk).first() if project_pk is not None else None
-        if project is None:
+        values = {name.removesuffix("_id"): value for name, value in defaults.items()}
+        project = Project._base_manager.filter(pk=values["project"]).first() if "project" in values else owner
+        if not isinstance(project, Project):
             raise ValidationFailed(_("The alias leads to no project."), fields={"project": [_("No such project.")]})
         values |= {
             "name": (mail.subject.strip() or str(NO_SUBJECT))[:NAME_LENGTH],
