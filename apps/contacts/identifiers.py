@@ -92,7 +92,7 @@ def check_iban(text: str) -> str:
     if not plain[2:4].isdigit() or not 2 <= int(plain[2:4]) <= 98:
         raise _refuse_iban(_("The check digits of an IBAN lie between 02 and 98."))
     try:
-        return str(iban.validate(plain))
+        return str(iban.validate(plain, check_country=False))  # form, length and check digits; no lists of banks
     except InvalidChecksum as exc:
         raise _refuse_iban(_("The check digits of this IBAN do not match: look for a typing mistake.")) from exc
     except StdnumError as exc:

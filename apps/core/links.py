@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 
 from apps.core.actor import Actor
 from apps.core.errors import ValidationFailed
-from apps.core.models.base import company_mode
+from apps.core.models.base import company_mode, options_of
 from apps.core.rules import record_filter
 
 
@@ -59,10 +59,12 @@ def company_links(model: type[models.Model]) -> list[models.ForeignKey[Any, Any]
     """Foreign keys of a company model that lead to other company models."""
     if company_mode(model) == "none":
         return []
+    declared = options_of(model).company_links
     return [
         field
         for field in foreign_keys(model).values()
         if field.name not in ("company", "created_by", "updated_by")
+        and (declared is None or field.name in declared)
         and isinstance(field.related_model, type)
         and company_mode(field.related_model) != "none"
     ]

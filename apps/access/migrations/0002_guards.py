@@ -134,7 +134,8 @@ CREATE TRIGGER access_userrole_kind BEFORE INSERT OR UPDATE ON access_userrole
 CREATE FUNCTION access_user_kind_of_roles() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     IF EXISTS (SELECT 1 FROM access_userrole h JOIN access_role r ON r.id = h.role_id
-               WHERE h.user_id = NEW.id AND r.kind <> NEW.kind) THEN
+               JOIN access_user u ON u.id = h.user_id
+               WHERE h.user_id = NEW.id AND r.kind <> u.kind) THEN
         RAISE EXCEPTION 'user % cannot become a % user while holding roles of another kind', NEW.id, NEW.kind
             USING ERRCODE = 'check_violation', CONSTRAINT = 'access_user_kind_of_roles', TABLE = 'access_user',
                   COLUMN = 'kind';
@@ -281,6 +282,7 @@ DROP FUNCTION access_special_user_stays();
 COMPANIES = """
 CREATE FUNCTION access_company_tree() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
+    own_currency bigint;
     root_currency bigint;
 BEGIN
     IF TG_OP = 'UPDATE' AND NEW.parent_id IS DISTINCT FROM OLD.parent_id THEN
@@ -289,12 +291,21 @@ BEGIN
                   COLUMN = 'parent_id';
     END IF;
     IF NEW.parent_id IS NOT NULL THEN
+        SELECT currency_id INTO own_currency FROM access_company WHERE id = NEW.id;
         SELECT currency_id INTO root_currency FROM access_company WHERE id = NEW.parent_id FOR SHARE;
-        IF root_currency IS DISTINCT FROM NEW.currency_id THEN
+        IF FOUND AND own_currency IS NOT NULL AND root_currency IS DISTINCT FROM own_currency THEN
             RAISE EXCEPTION 'a branch has the currency of its company'
                 USING ERRCODE = 'check_violation', CONSTRAINT = 'access_company_branch_currency',
                       TABLE = 'access_company', COLUMN = 'currency_id';
         END IF;
+    END IF;
+    IF TG_OP = 'UPDATE' AND EXISTS (
+        SELECT 1 FROM access_company root JOIN access_company branch ON branch.parent_id = root.id
+        WHERE root.id = NEW.id AND branch.currency_id <> root.currency_id
+    ) THEN
+        RAISE EXCEPTION 'a branch has the currency of its company'
+            USING ERRCODE = 'check_violation', CONSTRAINT = 'access_company_branch_currency',
+                  TABLE = 'access_company', COLUMN = 'currency_id';
     END IF;
     RETURN NULL;
 END $$;

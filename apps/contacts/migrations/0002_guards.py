@@ -100,15 +100,22 @@ CREATE TRIGGER contacts_tag_no_circle AFTER UPDATE OF parent_id ON contacts_part
 
 -- An active user needs an active contact, and the state of an address lies in its country.
 CREATE FUNCTION contacts_partner_guards() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    now_is contacts_partner%ROWTYPE;
 BEGIN
-    IF NOT NEW.active AND NEW.user_id IS NOT NULL
-       AND EXISTS (SELECT 1 FROM access_user WHERE id = NEW.user_id AND active) THEN
+    -- What counts is the row as it is at the end, not as this statement left it.
+    SELECT * INTO now_is FROM contacts_partner WHERE id = NEW.id;
+    IF NOT FOUND THEN
+        RETURN NULL;
+    END IF;
+    IF NOT now_is.active AND now_is.user_id IS NOT NULL
+       AND EXISTS (SELECT 1 FROM access_user WHERE id = now_is.user_id AND active) THEN
         RAISE EXCEPTION 'contact % belongs to an active user and cannot be archived', NEW.id
             USING ERRCODE = 'check_violation', CONSTRAINT = 'contacts_partner_user_active',
                   TABLE = 'contacts_partner', COLUMN = 'active';
     END IF;
-    IF NEW.state_id IS NOT NULL AND NEW.country_id IS DISTINCT FROM
-       (SELECT country_id FROM core_countrystate WHERE id = NEW.state_id) THEN
+    IF now_is.state_id IS NOT NULL AND now_is.country_id IS DISTINCT FROM
+       (SELECT country_id FROM core_countrystate WHERE id = now_is.state_id) THEN
         RAISE EXCEPTION 'the state does not lie in the country'
             USING ERRCODE = 'check_violation', CONSTRAINT = 'contacts_partner_state_in_country',
                   TABLE = 'contacts_partner', COLUMN = 'state_id';

@@ -114,6 +114,7 @@ class Partner(ArchivableMixin, CompanySharedMixin, CustomFieldsMixin, BaseModel)
             SearchField("phone_digits", "C"),
         ),
         thread=True,
+        company_links=("parent",),  # the commercial entity follows from it
     )
 
     name = models.CharField(_("name"), max_length=200, blank=True)
