@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, BinaryIO
 
 
@@ -194,16 +194,7 @@ class ActivityView:
     may_finish: bool
     files: Sequence[FileView] = ()
 
-
-@dataclass(frozen=True, slots=True)
-class PanelState:
-    """Everything the panel of a record shows besides its messages."""
-
-    ref: RecordRef
-    may_post: bool
-    may_note: bool
-    may_upload: bool
-    is_following: bool
-    followers: Sequence[PersonView]
-    activities: Sequence[ActivityView]
-    extra: Mapping[str, Any] = field(default_factory=dict)
+    @property
+    def days_away(self) -> int:
+        """Days to the deadline, or since."""
+        return abs(self.days)

@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
@@ -296,7 +296,7 @@ def hub() -> Hub:
 
 async def listen(
     channels: Iterable[str], *, since: Position | None, ping: float, lifetime: float
-) -> AsyncIterator[Notice | None]:
+) -> AsyncGenerator[Notice | None, None]:
     """Notices on ``channels``, what was missed since ``since`` first; ``None`` after ``ping`` quiet seconds.
 
     Ends after ``lifetime`` seconds, so that a client whose rights were taken away is authorised afresh. The first

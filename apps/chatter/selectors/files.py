@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hmac
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import BinaryIO
 from urllib.parse import quote
 
@@ -53,6 +53,15 @@ def readable_attachment(pk: int, actor: Actor, *, token: str = "") -> Attachment
     if found is None or not allowed:
         raise NotVisible()
     return found
+
+
+def require_pending(pks: Iterable[int], tokens: Mapping[int, str]) -> None:
+    """Every file is a pending upload that its own token opens; else ``NotVisible``. For bearers of a link, who act
+    through the system."""
+    wanted = set(pks)
+    rows = {row.pk: row for row in Attachment.objects.filter(pk__in=wanted, model="")}
+    if any(pk not in rows or not token_opens(rows[pk], tokens.get(pk, "")) for pk in wanted):
+        raise NotVisible()
 
 
 def field_attachment(model_label: str, pk: int, field: str) -> Attachment | None:

@@ -98,6 +98,15 @@ def upload_pending(files: Sequence[NewFile], *, actor: Actor) -> list[Attachment
     return make_attachments(files, actor=actor)
 
 
+def drop_pending(pk: int, token: str) -> bool:
+    """Remove an upload of somebody without a login, by its token; answers whether there was one."""
+    row = Attachment.objects.filter(pk=pk, model="", created_by__isnull=True).first()
+    if row is None or not token_opens(row, token):
+        return False
+    row.delete()
+    return True
+
+
 def set_field_file(
     record: models.Model, field: str, file: NewFile | None, *, actor: Actor
 ) -> Attachment | None:

@@ -1,0 +1,1 @@
+"""Threads, files and live notices in the browser."""
