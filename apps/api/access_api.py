@@ -31,7 +31,18 @@ class CompanyResource(Resource):
     """Companies and their branches."""
 
     model = Company
-    portal_fields = ("id", "name", "currency", "country", "street", "zip", "city", "email", "phone", "website")
+    portal_fields = (
+        "id",
+        "name",
+        "currency",
+        "country",
+        "street",
+        "zip",
+        "city",
+        "email",
+        "phone",
+        "website",
+    )
 
 
 @resource("access/sessions")

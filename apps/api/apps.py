@@ -39,8 +39,16 @@ class ApiConfig(ModuleConfig):
         ),
     )
     jobs = (
-        JobSpec("api.webhooks", _("Send waiting webhooks"), "apps.api.tasks.send_due_webhooks", every=1, unit="minutes"),
-        JobSpec("api.purge", _("Remove old idempotency keys and deliveries"), "apps.api.tasks.purge", at="03:40"),
+        JobSpec(
+            "api.webhooks",
+            _("Send waiting webhooks"),
+            "apps.api.tasks.send_due_webhooks",
+            every=1,
+            unit="minutes",
+        ),
+        JobSpec(
+            "api.purge", _("Remove old idempotency keys and deliveries"), "apps.api.tasks.purge", at="03:40"
+        ),
     )
     menu_title = _("Integrations")
     menu_icon = "api"

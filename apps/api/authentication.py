@@ -10,7 +10,7 @@ from rest_framework.authentication import SessionAuthentication as BrowserSessio
 from rest_framework.request import Request
 
 from apps.access.http import client_ip, session_companies, wanted_companies
-from apps.access.models import ApiToken
+from apps.access.models import ApiToken, User
 from apps.access.selectors import actor_for
 from apps.access.services.tokens import authenticate_token
 from apps.api.problems import trace_id_of
@@ -51,7 +51,7 @@ def actor_of(request: Request) -> Actor:
     own company, a browser in those chosen in its session.
     """
     user, token = request.user, request.auth
-    if not getattr(user, "pk", None):
+    if not isinstance(user, User):
         raise NotAuthenticated()
     companies = [*wanted_companies(request), *_more_companies(request)]
     if not companies and token is None:

@@ -221,7 +221,9 @@ class Resource:
     def update(
         self, record: Any, values: Mapping[str, Any], *, actor: Actor, expected_version: int | None = None
     ) -> Any:
-        changed = service_for(self.model).update([record], values, actor=actor, expected_version=expected_version)
+        changed = service_for(self.model).update(
+            [record], values, actor=actor, expected_version=expected_version
+        )
         return changed[0] if changed else record
 
     def delete(self, record: Any, *, actor: Actor) -> None:
@@ -280,7 +282,9 @@ def resource(path: str) -> Callable[[R], R]:
     def add(cls: R) -> R:
         known = _resources.get(path)
         if known is not None and known is not cls:
-            raise ValueError(f"Two resources are called '{path}': {known.__qualname__} and {cls.__qualname__}.")
+            raise ValueError(
+                f"Two resources are called '{path}': {known.__qualname__} and {cls.__qualname__}."
+            )
         taken = next((c for c in _resources.values() if c.model is cls.model and c is not cls), None)
         if taken is not None:
             raise ValueError(f"{cls.model._meta.label} is published already, as '{taken.path}'.")

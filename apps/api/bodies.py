@@ -51,7 +51,9 @@ def read_create(plan: Plan, data: Any, actor: Actor) -> tuple[list[Values], bool
     return rows, many
 
 
-def read_update(plan: Plan, data: Any, actor: Actor, *, current: Row, complete: bool) -> tuple[Values, int | None]:
+def read_update(
+    plan: Plan, data: Any, actor: Actor, *, current: Row, complete: bool
+) -> tuple[Values, int | None]:
     """Typed values of a change, and the ``version`` that the client saw. Fields that cannot be written are taken when
     they are sent back unchanged, so that what was read can be sent whole; who wrote when is ignored. ``complete`` (PUT) asks for all required."""
     body = dict(read_object(data))
@@ -112,7 +114,9 @@ def read_values(plan: Plan, body: Mapping[str, Any], actor: Actor, operation: st
     return values, errors
 
 
-def _resolve(specs: Mapping[str, FieldSpec], values: Mapping[str, Any], actor: Actor, errors: Errors) -> Values:
+def _resolve(
+    specs: Mapping[str, FieldSpec], values: Mapping[str, Any], actor: Actor, errors: Errors
+) -> Values:
     """Links among extra inputs as records that the actor can see; one query an input."""
     found: Values = {}
     for name, spec in specs.items():
@@ -157,7 +161,9 @@ def _read_extensions(plan: Plan, value: Mapping[str, Any], actor: Actor, errors:
                 if spec.read_only:
                     raise ValueError(_("This field cannot be written."))
                 loaded = load(spec, item)
-                read[key][name] = _records(spec, loaded, actor).pk if spec.target and loaded is not None else loaded
+                read[key][name] = (
+                    _records(spec, loaded, actor).pk if spec.target and loaded is not None else loaded
+                )
             except ValueError as exc:
                 errors[f"ext.{key}.{name}"] = [str(exc)]
     return read
@@ -196,7 +202,9 @@ def split_nested(plan: Plan, values: Values) -> tuple[Values, dict[str, list[Val
     return {n: v for n, v in values.items() if n not in own}, {n: v for n, v in values.items() if n in own}
 
 
-def write_nested(plan: Plan, owners: Sequence[Any], lists: Sequence[Mapping[str, list[Values]]], actor: Actor) -> None:
+def write_nested(
+    plan: Plan, owners: Sequence[Any], lists: Sequence[Mapping[str, list[Values]]], actor: Actor
+) -> None:
     """Bring the nested rows of the documents in line with what was sent, through the children's own service.
 
     Called inside the unit of work of the documents. A row id that is not one of the document's is an error.
@@ -217,7 +225,9 @@ def write_nested(plan: Plan, owners: Sequence[Any], lists: Sequence[Mapping[str,
                 if pk is None:
                     fresh.append({**draft, link: owner.pk})
                 elif pk not in held:
-                    raise ValidationFailed(fields={f"{name}.{number}.id": [_("This row is not of this document.")]})
+                    raise ValidationFailed(
+                        fields={f"{name}.{number}.id": [_("This row is not of this document.")]}
+                    )
                 else:
                     kept.add(pk)
                     if draft:
@@ -232,7 +242,9 @@ def write_nested(plan: Plan, owners: Sequence[Any], lists: Sequence[Mapping[str,
 def read_inputs(specs: Iterable[InputSpec], body: Mapping[str, Any], actor: Actor) -> Values:
     """Typed inputs of an action; unknown and missing ones are named. Links become records."""
     known = {spec.name: spec for spec in specs}
-    errors: Errors = {n: [_("There is no input '%(name)s' here.") % {"name": n}] for n in body if n not in known}
+    errors: Errors = {
+        n: [_("There is no input '%(name)s' here.") % {"name": n}] for n in body if n not in known
+    }
     values: Values = {}
     for name, spec in known.items():
         if name not in body:
@@ -260,9 +272,13 @@ def _input(field: FieldSpec, value: Any, actor: Actor) -> Any:
     return _records(field, loaded, actor) if field.target is not None else loaded
 
 
-def read_declared(inputs: Mapping[str, Input], body: Mapping[str, Any], actor: Actor, *, text: bool = False) -> Values:
+def read_declared(
+    inputs: Mapping[str, Input], body: Mapping[str, Any], actor: Actor, *, text: bool = False
+) -> Values:
     """Typed values of declared inputs, from a JSON body or (``text``) from query parameters or a form."""
-    errors: Errors = {n: [_("There is no input '%(name)s' here.") % {"name": n}] for n in body if n not in inputs}
+    errors: Errors = {
+        n: [_("There is no input '%(name)s' here.") % {"name": n}] for n in body if n not in inputs
+    }
     values: Values = {}
     for name, given in inputs.items():
         field = spec_of_type(name, given.type, many=given.many, nullable=given.nullable)

@@ -48,18 +48,27 @@ class Command:
     def require(self, actor: Actor) -> None:
         """403 unless the actor could do it to some record."""
         if actor.kind in (PORTAL, PUBLIC) and not self.portal:
-            raise PermissionDenied(_("You may not do this."), rule=f"action {self.name} is not for people from outside")
+            raise PermissionDenied(
+                _("You may not do this."), rule=f"action {self.name} is not for people from outside"
+            )
         actor.require(self.model, self.permission)
 
     def read(self, body: Mapping[str, Any], actor: Actor) -> dict[str, Any]:
         return read_inputs(self.inputs, body, actor)
 
     def run(
-        self, pks: Sequence[Any], *, actor: Actor, inputs: Mapping[str, Any], expected_version: int | None = None
+        self,
+        pks: Sequence[Any],
+        *,
+        actor: Actor,
+        inputs: Mapping[str, Any],
+        expected_version: int | None = None,
     ) -> Any:
         """Do it to all records or none; answers what the action answers, as JSON."""
         if self.action is not None:
-            return result_value(self.action(list(pks), actor=actor, expected_version=expected_version, **inputs))
+            return result_value(
+                self.action(list(pks), actor=actor, expected_version=expected_version, **inputs)
+            )
         writer = service_for(self.model)
         with unit_of_work(actor):
             records = writer.lock(list(pks), actor, self.permission)
@@ -68,7 +77,9 @@ class Command:
             (writer.archive if self.archives else writer.unarchive)(records, actor=actor)
         return None
 
-    def run_each(self, rows: QuerySet[Any], pks: Sequence[int], *, actor: Actor, inputs: Mapping[str, Any]) -> Outcome:
+    def run_each(
+        self, rows: QuerySet[Any], pks: Sequence[int], *, actor: Actor, inputs: Mapping[str, Any]
+    ) -> Outcome:
         """Do it to each record on its own account.
 
         All are first tried together, which takes as few statements as one; only when one refuses does each get its own
@@ -116,8 +127,18 @@ def commands_of(plan: Plan) -> list[Command]:
     if plan.archivable and "update" in plan.resource.operations:
         named = {command.name for command in found}
         pairs = (
-            ("archive", gettext_lazy("Archive"), True, "Take the record out of lists and choices; links to it stay."),
-            ("unarchive", gettext_lazy("Take out of the archive"), False, "Show an archived record in lists again."),
+            (
+                "archive",
+                gettext_lazy("Archive"),
+                True,
+                "Take the record out of lists and choices; links to it stay.",
+            ),
+            (
+                "unarchive",
+                gettext_lazy("Take out of the archive"),
+                False,
+                "Show an archived record in lists again.",
+            ),
         )
         found += [
             Command(plan.model, name, title, text, "change", (), True, False, None, None, archives=archives)

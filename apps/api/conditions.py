@@ -57,7 +57,9 @@ def comparisons_of(spec: FieldSpec) -> tuple[str, ...]:
     return (*found, "isnull") if spec.nullable or spec.kind == "references" else found
 
 
-def narrow(plan: Plan, queryset: QuerySet[Any], parameters: Mapping[str, Sequence[str]], actor: Actor) -> QuerySet[Any]:
+def narrow(
+    plan: Plan, queryset: QuerySet[Any], parameters: Mapping[str, Sequence[str]], actor: Actor
+) -> QuerySet[Any]:
     """The queryset narrowed by all filters, ``search`` and ``active`` among the query parameters.
 
     Raises ``ValidationFailed`` naming each parameter that is unknown or has a bad value.
@@ -93,7 +95,7 @@ def unknown_parameter(name: str) -> str:
 
 def _searched(plan: Plan, queryset: QuerySet[Any], text: str, actor: Actor) -> QuerySet[Any]:
     """Search that does not look into fields that the actor may not see."""
-    names = [getattr(field, "name", field) for field in options_of(plan.model).search]
+    names = [field.name for field in options_of(plan.model).search]
     hidden = hidden_fields(plan.model, actor)
     seen = [name for name in names if name not in hidden and plan.offers(name, actor)]
     if len(seen) == len(names):
@@ -158,14 +160,15 @@ def _compare(
     if comparison not in comparisons_of(spec):
         known = ", ".join(comparisons_of(spec)) or _("none")
         raise ValueError(
-            _("'%(key)s' is not a comparison of this field. There are: %(known)s.") % {"key": key, "known": known}
+            _("'%(key)s' is not a comparison of this field. There are: %(known)s.")
+            % {"key": key, "known": known}
         )
     if len(values) > 1 and comparison == "exact" and "in" in comparisons_of(spec):
         comparison, values = "in", [",".join(values)]
     text = _single(values)
     if comparison == "isnull":
-        condition = {f"{path}__isnull": parse_flag(text)}
-        return _linked(model, spec, condition) if spec.kind == "references" else Q(**condition)
+        empty = {f"{path}__isnull": parse_flag(text)}
+        return _linked(model, spec, empty) if spec.kind == "references" else Q(**empty)
     if comparison == "in":
         items = [load_text(spec, item.strip()) for item in text.split(",") if item.strip() != ""]
         if len(items) > LONGEST_LIST:
@@ -208,7 +211,9 @@ def _on_day(path: str, comparison: str, start: datetime.datetime) -> Q:
     }[comparison]
 
 
-def _extra(plan: Plan, spec: FieldSpec, source: Filter, comparison: str, values: Sequence[str], actor: Actor) -> Q:
+def _extra(
+    plan: Plan, spec: FieldSpec, source: Filter, comparison: str, values: Sequence[str], actor: Actor
+) -> Q:
     if source.apply is not None:
         found = source.apply(load_text(spec, _single(values)), actor=actor)
         return found if isinstance(found, Q) else Q(found)

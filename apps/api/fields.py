@@ -124,13 +124,19 @@ def spec_of(field: Any, *, read_only: bool = False) -> FieldSpec | None:
     kind = field_kind(field)
     if kind is None:
         return None
-    plain = field.output_field if isinstance(field, models.GeneratedField) else field
+    plain: Any = field.output_field if isinstance(field, models.GeneratedField) else field
     editable = field.editable and not field.primary_key and not getattr(field, "generated", False)
     needed = editable and not field.blank and not field.null and not field.has_default() and kind != "boolean"
     decimals = 0
     if kind == "decimal":
         exact = isinstance(plain, ExactDecimalField)
-        decimals = 2 if isinstance(plain, (MoneyField, PriceField)) else 0 if exact else int(plain.decimal_places or 0)
+        decimals = (
+            2
+            if isinstance(plain, (MoneyField, PriceField))
+            else 0
+            if exact
+            else int(plain.decimal_places or 0)
+        )
     return FieldSpec(
         name=field.name,
         kind=kind,
@@ -152,9 +158,15 @@ def spec_of(field: Any, *, read_only: bool = False) -> FieldSpec | None:
 
 
 def spec_of_type(
-    name: str, type_: Any, *, many: bool = False, help: Any = "", required: bool = False, nullable: bool = False
+    name: str,
+    type_: Any,
+    *,
+    many: bool = False,
+    text: Any = "",
+    required: bool = False,
+    nullable: bool = False,
 ) -> FieldSpec:
-    """The spec of a value that is no model field: an input, an extra filter, a computed value."""
+    """The spec of a value that is no model field: an input, an extra filter, a computed value; ``text`` explains it."""
     if isinstance(type_, type) and issubclass(type_, models.Model):
         kind, target = ("references" if many else "reference"), type_
     else:
@@ -163,7 +175,13 @@ def spec_of_type(
         except KeyError:
             raise TypeError(f"'{name}': {type_!r} is not a type that REST knows.") from None
     return FieldSpec(
-        name=name, kind=kind, help=str(help or ""), required=required, nullable=nullable, many=many, target=target
+        name=name,
+        kind=kind,
+        help=str(text or ""),
+        required=required,
+        nullable=nullable,
+        many=many,
+        target=target,
     )
 
 

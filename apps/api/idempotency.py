@@ -26,10 +26,10 @@ KEY_HEADER = "Idempotency-Key"
 REPLAYED_HEADER = "Idempotency-Replayed"
 KEPT_HEADERS = ("Content-Type", "ETag", "Location")
 
-Handler = Callable[..., HttpResponse]
+Handler = Callable[..., Any]
 
 
-def replayable(handler: Handler) -> Handler:
+def replayable(handler: Handler) -> Callable[..., HttpResponse]:
     """Make a view's handler honour the key. Without the header nothing changes."""
 
     @wraps(handler)
@@ -50,7 +50,9 @@ def replayable(handler: Handler) -> Handler:
     return handle
 
 
-def _first(handler: Handler, held: idempotency.Claim, view: Any, request: Any, args: Any, kwargs: Any) -> HttpResponse:
+def _first(
+    handler: Handler, held: idempotency.Claim, view: Any, request: Any, args: Any, kwargs: Any
+) -> HttpResponse:
     try:
         with unit_of_work(view.actor):
             response = handler(view, request, *args, **kwargs)

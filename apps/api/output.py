@@ -69,7 +69,11 @@ def render_pairs(
     dumps = _dumps(plan, names)
     money = _money_dump(plan, names, raw)
     custom_keys = [d.key for d in definitions_for(plan.model)] if "custom" in names else []
-    shown = [(name, plan.columns[name].column) for name in names if name in plan.columns and plan.columns[name].column]
+    shown = [
+        (name, plan.columns[name].column)
+        for name in names
+        if name in plan.columns and plan.columns[name].column
+    ]
     results: list[Row] = []
     for row in raw:
         item: Row = {name: row[column] for name, column in shown}
@@ -177,7 +181,11 @@ def nested_rows(plan: Plan, name: str, pks: Sequence[Any], actor: Actor) -> dict
     nested = plan.nested[name]
     link = nested.source.model._meta.get_field(nested.source.link).attname  # type: ignore[union-attr]
     names = nested.plan.readable(actor)
-    rows = visible(nested.source.model, actor).filter(**{f"{link}__in": pks}).order_by(link, *nested.source.ordering)
+    rows = (
+        visible(nested.source.model, actor)
+        .filter(**{f"{link}__in": pks})
+        .order_by(link, *nested.source.ordering)
+    )
     rows = annotated(nested.plan, rows, names, actor)
     found: dict[Any, list[Row]] = {}
     for row, item in render_pairs(nested.plan, rows, Selection(names), actor, also=(link,)) if pks else ():
@@ -210,7 +218,11 @@ def _extension_values(
 
 def _money_dump(plan: Plan, names: Sequence[str], raw: Sequence[Row]) -> Any:
     """A function writing the money fields of a row with the decimals of its currency; two where it is unknown."""
-    fields = [(name, plan.columns[name].column) for name in names if name in plan.columns and plan.columns[name].money]
+    fields = [
+        (name, plan.columns[name].column)
+        for name in names
+        if name in plan.columns and plan.columns[name].money
+    ]
     if not fields:
         return None
     column = plan.currency_column

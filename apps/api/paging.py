@@ -64,7 +64,9 @@ def read_page(parameters: Mapping[str, Sequence[str]]) -> Page:
     def number(name: str, default: int, least: int, most: int) -> int:
         text = parameters.get(name, [str(default)])[-1]
         if not (text.isascii() and text.isdigit() and len(text) < 12 and least <= int(text) <= most):
-            errors[name] = [_("Send a whole number from %(least)s to %(most)s.") % {"least": least, "most": most}]
+            errors[name] = [
+                _("Send a whole number from %(least)s to %(most)s.") % {"least": least, "most": most}
+            ]
             return default
         return int(text)
 
@@ -104,7 +106,9 @@ def read_ordering(plan: Plan, text: str | None, actor: Actor) -> list[Term]:
                 terms.append(found)
         if unknown:
             message = _("It cannot be sorted by: %(names)s.") % {"names": ", ".join(unknown)}
-            raise ValidationFailed(_("The query is wrong."), code="invalid_query", fields={"ordering": [message]})
+            raise ValidationFailed(
+                _("The query is wrong."), code="invalid_query", fields={"ordering": [message]}
+            )
     return _completed(plan, terms)
 
 
@@ -123,7 +127,9 @@ def _completed(plan: Plan, terms: list[Term]) -> list[Term]:
 
 def sortable_names(plan: Plan, names: Sequence[str]) -> list[str]:
     """The names among ``names`` that ``ordering`` takes, and the resource's own sort keys."""
-    plain = [n for n in names if n in plan.columns and plan.columns[n].kind not in ("references", "json", "file")]
+    plain = [
+        n for n in names if n in plan.columns and plan.columns[n].kind not in ("references", "json", "file")
+    ]
     expressions = [n for n in names if n in plan.computed and plan.computed[n].source.expression is not None]
     return [*plain, *expressions, *plan.resource.orderings]
 
@@ -142,10 +148,9 @@ def _named_term(plan: Plan, name: str, descending: bool, actor: Actor) -> Term |
 
 def _default_term(plan: Plan, given: Any) -> Term | None:
     """A key of the model's or resource's own order. Expressions other than fields cannot page; they are left out."""
-    if isinstance(given, OrderBy) and isinstance(given.expression, F):
-        return _path_term(plan, given.expression.name, given.descending)
-    if isinstance(given, F):
-        return _path_term(plan, given.name, False)
+    inner = given.expression if isinstance(given, OrderBy) else given
+    if isinstance(inner, F):
+        return _path_term(plan, str(inner.name), isinstance(given, OrderBy) and given.descending)  # type: ignore[attr-defined]
     if not isinstance(given, str) or given == "?":
         return None
     return _path_term(plan, given.removeprefix("-"), given.startswith("-"))
@@ -210,7 +215,9 @@ def decode_cursor(terms: Sequence[Term], cursor: str) -> tuple[list[Any], bool]:
         return [_typed(term, value) for term, value in zip(terms, values, strict=True)], bool(backwards)
     except (ValueError, TypeError, binascii.Error):
         message = _("This cursor does not belong to this list and order. Begin again with an empty one.")
-        raise ValidationFailed(_("The query is wrong."), code="invalid_query", fields={"cursor": [message]}) from None
+        raise ValidationFailed(
+            _("The query is wrong."), code="invalid_query", fields={"cursor": [message]}
+        ) from None
 
 
 def _typed(term: Term, value: Any) -> Any:
@@ -277,7 +284,9 @@ class ListRequest:
         return annotated(self.plan, self.queryset, names, self.actor)
 
     def link(self, **changed: Any) -> str:
-        kept = [(key, value) for key, values in self.parameters.items() if key not in changed for value in values]
+        kept = [
+            (key, value) for key, values in self.parameters.items() if key not in changed for value in values
+        ]
         return f"{self.url}?{urlencode([*kept, *changed.items()])}"
 
     def count(self) -> int:
@@ -292,7 +301,9 @@ def answer(asked: ListRequest) -> dict[str, Any]:
 def _by_offset(asked: ListRequest) -> dict[str, Any]:
     page = asked.page
     ordered = asked.rows().order_by(*(term.order() for term in asked.terms))
-    found = render(asked.plan, ordered[page.offset : page.offset + page.limit + 1], asked.selection, asked.actor)
+    found = render(
+        asked.plan, ordered[page.offset : page.offset + page.limit + 1], asked.selection, asked.actor
+    )
     more, results = len(found) > page.limit, found[: page.limit]
     count: int | None = None
     if page.counted:

@@ -127,7 +127,7 @@ class Plan:
                 source = Computed(batch=given)
             if name in self.columns:
                 raise ResourceError(f"{self.where}: computed '{name}' is a field of the model already.")
-            spec = spec_of_type(name, source.type, help=source.help, nullable=source.nullable)
+            spec = spec_of_type(name, source.type, text=source.help, nullable=source.nullable)
             self.computed[name] = ComputedField(spec, source)
 
     def _add_nested(self) -> None:
@@ -159,7 +159,12 @@ class Plan:
     def _add_inputs_and_filters(self) -> None:
         for name, given in self.resource.inputs.items():
             spec = spec_of_type(
-                name, given.type, many=given.many, help=given.help, required=given.required, nullable=given.nullable
+                name,
+                given.type,
+                many=given.many,
+                text=given.help,
+                required=given.required,
+                nullable=given.nullable,
             )
             self.inputs[name] = (spec, given)
         for name, declared in self.resource.filters.items():
@@ -167,10 +172,8 @@ class Plan:
                 source = Filter(path=declared)
             else:
                 source = declared if isinstance(declared, Filter) else Filter(apply=declared)
-            spec = self._path_spec(name, source.path) if source.path else None
-            if spec is None:
-                spec = spec_of_type(name, source.type, help=source.help)
-            self.filters[name] = (spec, source)
+            found = self._path_spec(name, source.path) if source.path else None
+            self.filters[name] = (found or spec_of_type(name, source.type, text=source.help), source)
 
     def _path_spec(self, name: str, path: str) -> FieldSpec | None:
         """The spec of the field at the end of a relation path; the path must exist."""
@@ -185,7 +188,9 @@ class Plan:
             try:
                 field = model._meta.get_field(part) if part != "pk" else model._meta.pk
             except FieldDoesNotExist:
-                raise ResourceError(f"{self.where}: {model._meta.label} has no field '{part}' ({path}).") from None
+                raise ResourceError(
+                    f"{self.where}: {model._meta.label} has no field '{part}' ({path})."
+                ) from None
             found.append(field)
             if field.is_relation and field.related_model is not None:
                 model = field.related_model
@@ -201,7 +206,7 @@ class Plan:
             audit = [n for n in self.columns if n in AUDIT and n not in named]
             return tuple(dict.fromkeys(["id", *named, *rest, *audit, *tail]))
         body = [n for n in self.columns if n not in AUDIT]
-        return tuple([*body, *extra, *(n for n in AUDIT if n in self.columns), *tail])
+        return (*body, *extra, *(n for n in AUDIT if n in self.columns), *tail)
 
     # ------------------------------------------------------------------ asking
     @property

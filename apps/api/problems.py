@@ -47,7 +47,9 @@ class TooLarge(BusinessError):
 
 
 def trace_id_of(request: Any) -> str:
-    found = getattr(request, "trace_id", None) or getattr(getattr(request, "_request", None), "trace_id", None)
+    found = getattr(request, "trace_id", None) or getattr(
+        getattr(request, "_request", None), "trace_id", None
+    )
     return str(found) if found else uuid.uuid4().hex
 
 
@@ -60,7 +62,13 @@ def problem(
     headers: dict[str, str] | None = None,
     **more: Any,
 ) -> HttpResponse:
-    body = {"code": code, "message": message, "fields": dict(fields or {}), "trace_id": trace_id_of(request), **more}
+    body = {
+        "code": code,
+        "message": message,
+        "fields": dict(fields or {}),
+        "trace_id": trace_id_of(request),
+        **more,
+    }
     return json_response(body, status, headers)
 
 
@@ -75,7 +83,9 @@ def answer(request: HttpRequest, exc: Exception, actor: Actor | None = None) -> 
     if isinstance(exc, Http404):
         return problem(request, 404, "not_found", _("There is nothing at this address."))
     if isinstance(exc, DjangoPermissionDenied):
-        return problem(request, 403, "permission_denied", str(exc) or _("You do not have the right to do this."))
+        return problem(
+            request, 403, "permission_denied", str(exc) or _("You do not have the right to do this.")
+        )
     if isinstance(exc, DjangoValidationError):
         fields = exc.message_dict if hasattr(exc, "error_dict") else {"__all__": exc.messages}
         return _business(request, ValidationFailed(fields=fields), actor)
@@ -125,10 +135,19 @@ def _database(request: HttpRequest, exc: Exception) -> HttpResponse | None:
         return problem(request, 400, "invalid", _("A value is too long, too large or cannot be stored."))
     if isinstance(exc, OperationalError) and state in BUSY:
         return problem(
-            request, 409, "busy", _("Somebody else is changing the same records. Try again."), None, {"Retry-After": "1"}
+            request,
+            409,
+            "busy",
+            _("Somebody else is changing the same records. Try again."),
+            None,
+            {"Retry-After": "1"},
         )
     if isinstance(exc, (OperationalError, InterfaceError)):
         logger.error("database error, trace %s: %s", trace_id_of(request), exc)
-        message = _("This took too long.") if state == CANCELED else _("The database does not answer. Try again later.")
+        message = (
+            _("This took too long.")
+            if state == CANCELED
+            else _("The database does not answer. Try again later.")
+        )
         return problem(request, 503, "unavailable", message, None, {"Retry-After": "5"})
     return None

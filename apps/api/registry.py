@@ -116,13 +116,17 @@ def routes_of(plan: Plan) -> Iterator[RouteInfo]:
             yield info(method, where, name, permission)
     if DETAIL in offered:
         for command in commands_of(plan):
-            yield info("POST", f"{one}actions/{command.name}/", f"action:{command.name}", command.permission, command)
+            yield info(
+                "POST", f"{one}actions/{command.name}/", f"action:{command.name}", command.permission, command
+            )
         for sub, _rows in subresources_of(plan):
             yield info("GET", f"{one}{sub.name}/", f"sub:{sub.name}", "view", sub)
             if sub.create is not None:
                 yield info("POST", f"{one}{sub.name}/", f"sub_create:{sub.name}", sub.permission, sub)
     for command in bulk_commands(plan):
-        yield info("POST", f"{base}actions/{command.name}/", f"bulk:{command.name}", command.permission, command)
+        yield info(
+            "POST", f"{base}actions/{command.name}/", f"bulk:{command.name}", command.permission, command
+        )
     for route in plan.routes:
         where = f"{one if route.detail else base}{route.name}/"
         for method in route.methods:
@@ -136,10 +140,10 @@ def all_routes() -> list[RouteInfo]:
     found.append(RouteInfo("POST", "auth/tokens/", None, "sign_in", ""))
     for endpoint in declared_endpoints():
         model = apps.get_model(endpoint.model)
-        for method in endpoint.methods:
-            found.append(
-                RouteInfo(method, f"{endpoint.path}/", model, "endpoint", endpoint.permission, None, endpoint)
-            )
+        found += [
+            RouteInfo(method, f"{endpoint.path}/", model, "endpoint", endpoint.permission, None, endpoint)
+            for method in endpoint.methods
+        ]
     return sorted(found, key=lambda info: (info.path, info.method))
 
 

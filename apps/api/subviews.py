@@ -72,7 +72,7 @@ class SubCollectionView(ResourceView):
         shown = self.represent(made)
         return json_response(shown if many else shown[0], 201)
 
-    def _read(self, request: Request) -> tuple[list[dict[str, Any]], bool]:
+    def _read(self, request: Any) -> tuple[list[dict[str, Any]], bool]:
         files = list(request.FILES.values()) if request.FILES else []
         if files and not self.sub.files:
             raise ValidationFailed(_("Files cannot be sent here."))
@@ -107,7 +107,9 @@ class RouteView(ResourceView):
         return [*self.route.methods, "OPTIONS"]
 
     def get(self, request: Request, **kwargs: Any) -> HttpResponseBase:
-        return self._call(request, read_declared(self.route.inputs, self._query_inputs(), self.actor, text=True), **kwargs)
+        return self._call(
+            request, read_declared(self.route.inputs, self._query_inputs(), self.actor, text=True), **kwargs
+        )
 
     @replayable
     def post(self, request: Request, **kwargs: Any) -> HttpResponseBase:
@@ -125,7 +127,7 @@ class RouteView(ResourceView):
     def _query_inputs(self) -> dict[str, str]:
         return {key: values[-1] for key, values in self.query().items()}
 
-    def _write(self, request: Request, **kwargs: Any) -> HttpResponseBase:
+    def _write(self, request: Any, **kwargs: Any) -> HttpResponseBase:
         self.refuse_query()
         form = hasattr(request.data, "getlist")
         body: Mapping[str, Any] = (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
 from django.conf import settings
@@ -15,13 +15,19 @@ from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.parsers import BaseParser
 from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
-from rest_framework.throttling import BaseThrottle
 from rest_framework.views import APIView
 
 from apps.api import encoding, problems
 from apps.api.authentication import BearerAuthentication, SessionAuthentication, actor_of
 from apps.api.base import CREATE, DELETE, DETAIL, LIST, UPDATE
-from apps.api.bodies import read_create, read_object, read_update, require_nested_rights, split_nested, write_nested
+from apps.api.bodies import (
+    read_create,
+    read_object,
+    read_update,
+    require_nested_rights,
+    split_nested,
+    write_nested,
+)
 from apps.api.commands import Command, available_names
 from apps.api.conditions import narrow, unknown_parameter
 from apps.api.encoding import json_response
@@ -55,22 +61,23 @@ class StrictJsonParser(BaseParser):
 class OnlyJson(BaseContentNegotiation):
     """Answers are JSON whatever ``Accept`` says, as every error answer must be."""
 
-    def select_parser(self, request: Request, parsers: Sequence[Any]) -> Any:
+    def select_parser(self, request: Request, parsers: Iterable[Any]) -> Any:
         wanted = (request.content_type or "application/json").partition(";")[0].strip().lower()
         return next((parser for parser in parsers if parser.media_type == wanted), None)
 
-    def select_renderer(self, request: Request, renderers: Sequence[Any], format_suffix: Any = None) -> Any:
-        return renderers[0], renderers[0].media_type
+    def select_renderer(self, request: Request, renderers: Iterable[Any], format_suffix: Any = None) -> Any:
+        first = next(iter(renderers))
+        return first, first.media_type
 
 
 class ApiView(APIView):
     """Base of all REST views: authenticates, builds the actor, maps errors. Handlers answer Django responses."""
 
-    authentication_classes = (BearerAuthentication, SessionAuthentication)
-    permission_classes: ClassVar[tuple[Any, ...]] = ()
-    throttle_classes: ClassVar[tuple[type[BaseThrottle], ...]] = (TokenRateThrottle,)
-    parser_classes: ClassVar[tuple[Any, ...]] = (StrictJsonParser,)
-    renderer_classes = (JSONRenderer,)
+    authentication_classes: Sequence[Any] = (BearerAuthentication, SessionAuthentication)
+    permission_classes: Sequence[Any] = ()
+    throttle_classes: Sequence[Any] = (TokenRateThrottle,)
+    parser_classes: Sequence[Any] = (StrictJsonParser,)
+    renderer_classes: Sequence[Any] = (JSONRenderer,)
     content_negotiation_class = OnlyJson
     public: ClassVar[bool] = False
 
@@ -271,7 +278,12 @@ class CollectionView(ResourceView):
 class DetailView(ResourceView):
     """``/api/v1/<path>/{id}/``: read, change, delete."""
 
-    operations: ClassVar[Mapping[str, str]] = {"get": DETAIL, "patch": UPDATE, "put": UPDATE, "delete": DELETE}
+    operations: ClassVar[Mapping[str, str]] = {
+        "get": DETAIL,
+        "patch": UPDATE,
+        "put": UPDATE,
+        "delete": DELETE,
+    }
 
     def get(self, request: Request, pk: int) -> HttpResponse:
         self.refuse_query(*SHAPE)
@@ -282,7 +294,9 @@ class DetailView(ResourceView):
             selection = Selection((*names, "version"), selection.expand)
         row = self.represent([record], selection=selection)[0]
         headers = {"ETag": etag(self.plan, row)}
-        return json_response({n: v for n, v in row.items() if n in names or n == "available_actions"}, 200, headers)
+        return json_response(
+            {n: v for n, v in row.items() if n in names or n == "available_actions"}, 200, headers
+        )
 
     def patch(self, request: Request, pk: int) -> HttpResponse:
         return self._change(request, pk, complete=False)
@@ -409,5 +423,3 @@ class UnknownAddress(ApiView):
         if not request.path.endswith("/"):
             message += " " + _("Addresses of this interface end with a slash.")
         raise NotVisible(message)
-
-

@@ -16,7 +16,12 @@ from tests.api.support import CurrencyResource, GadgetResource, MakerResource, R
 @pytest.fixture
 def urlconf(settings: Any) -> Iterator[ModuleType]:
     module = build_urlconf(
-        GadgetResource, MakerResource, CurrencyResource, TokenResource, WebhookResource, WebhookDeliveryResource
+        GadgetResource,
+        MakerResource,
+        CurrencyResource,
+        TokenResource,
+        WebhookResource,
+        WebhookDeliveryResource,
     )
     settings.ROOT_URLCONF = module
     clear_url_caches()

@@ -46,7 +46,10 @@ class GadgetResource(Resource):
         "shout": Computed(row=lambda row, *, actor: row["name"].upper(), needs=("name",)),
     }
     nested = {"parts": NestedSpec(GadgetPart, "gadget", fields=("name", "quantity"))}
-    filters = {"maker_name": "maker__name", "cheaper_than": Filter(apply=lambda value, *, actor: Q(price__lt=value), type=int)}
+    filters = {
+        "maker_name": "maker__name",
+        "cheaper_than": Filter(apply=lambda value, *, actor: Q(price__lt=value), type=int),
+    }
     inputs = {"nickname": Input(str)}
     detail_only = ("note",)
 
@@ -63,7 +66,13 @@ class GadgetResource(Resource):
         """The label to stick on it."""
         return HttpResponse(f"GADGET {record.name}", content_type="text/plain")
 
-    @route("audit", methods=("POST",), detail=False, permission="scrap", inputs={"depth": Input(int, required=True)})
+    @route(
+        "audit",
+        methods=("POST",),
+        detail=False,
+        permission="scrap",
+        inputs={"depth": Input(int, required=True)},
+    )
     def audit(self, request: Any, depth: int) -> Any:
         """Look at all of them."""
         return {"depth": depth, "by": request.actor.name}
@@ -132,7 +141,12 @@ def populate() -> SimpleNamespace:
     euro, _made = Currency.objects.get_or_create(code="EUR", defaults={"name": "Euro", "active": True})
     company_a = Company.objects.create(name="A Ltd", currency=euro)
     company_b = Company.objects.create(name="B Ltd", currency=euro)
-    roles = {"ann": "dummy.user", "max": "dummy.manager", "bob": "dummy.manager", "adm": "access.administrator"}
+    roles = {
+        "ann": "dummy.user",
+        "max": "dummy.manager",
+        "bob": "dummy.manager",
+        "adm": "access.administrator",
+    }
     users, tokens = {}, {}
     for name in ("ann", "max", "bob", "eve", "adm"):
         company = company_b if name == "bob" else company_a

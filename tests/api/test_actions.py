@@ -54,7 +54,11 @@ def test_inputs_are_typed(world: SimpleNamespace, ann: Rest, body: object, field
 
 
 def test_refusals(world: SimpleNamespace, ann: Rest, boss: Rest, bob: Rest, eve: Rest, anybody: Rest) -> None:
-    sold, draft, veto = make_gadgets(world, 1)[0], make_gadgets(world, 1)[0], make_gadgets(world, name="Untouchable")[0]
+    sold, draft, veto = (
+        make_gadgets(world, 1)[0],
+        make_gadgets(world, 1)[0],
+        make_gadgets(world, name="Untouchable")[0],
+    )
     boss.post(f"{GADGETS}{sold.pk}/actions/sell/")
 
     wrong_state = boss.post(f"{GADGETS}{sold.pk}/actions/sell/")
@@ -89,16 +93,25 @@ def test_in_bulk_every_id_gets_its_answer(world: SimpleNamespace, boss: Rest) ->
     first, second, third = make_gadgets(world, 3)
     boss.post(f"{GADGETS}{second.pk}/actions/sell/")
 
-    response = boss.post(f"{GADGETS}actions/sell/", {"ids": [first.pk, second.pk, 999999, third.pk], "buyer": "Joe"})
+    response = boss.post(
+        f"{GADGETS}actions/sell/", {"ids": [first.pk, second.pk, 999999, third.pk], "buyer": "Joe"}
+    )
 
     assert response.status_code == 207
     shown = [(row["id"], row["ok"], row["status"]) for row in response.data["results"]]
-    assert shown == [(first.pk, True, 200), (second.pk, False, 409), (999999, False, 404), (third.pk, True, 200)]
+    assert shown == [
+        (first.pk, True, 200),
+        (second.pk, False, 409),
+        (999999, False, 404),
+        (third.pk, True, 200),
+    ]
     assert response.data["results"][1]["error"]["code"] == "wrong_state"
     assert set(Gadget.objects.values_list("state", flat=True)) == {"sold"}
 
 
-def test_in_bulk_without_any_success_the_status_says_why(world: SimpleNamespace, bob: Rest, eve: Rest) -> None:
+def test_in_bulk_without_any_success_the_status_says_why(
+    world: SimpleNamespace, bob: Rest, eve: Rest
+) -> None:
     pks = [gadget.pk for gadget in make_gadgets(world, 2)]
 
     foreign = bob.post(f"{GADGETS}actions/sell/", {"ids": pks})

@@ -131,7 +131,9 @@ def test_the_listing_names_every_route() -> None:
     assert "gadgets" not in text  # what a third party adds here is not the project's surface
 
 
-def test_a_change_of_the_surface_is_noticed(tmp_path: Path, settings: Any, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_change_of_the_surface_is_noticed(
+    tmp_path: Path, settings: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
     settings.BASE_DIR = tmp_path
     (tmp_path / "docs").mkdir()
 

@@ -52,7 +52,10 @@ def test_the_shape_of_every_refusal(world: SimpleNamespace, ann: Rest, eve: Rest
 
 def test_other_media_types_are_refused(world: SimpleNamespace) -> None:
     response = Client().post(
-        f"/api/v1/{GADGETS}", "name=x", "application/x-www-form-urlencoded", HTTP_AUTHORIZATION=f"Bearer {world.tokens['ann']}"
+        f"/api/v1/{GADGETS}",
+        "name=x",
+        "application/x-www-form-urlencoded",
+        HTTP_AUTHORIZATION=f"Bearer {world.tokens['ann']}",
     )
 
     assert response.status_code == 415

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
 from datetime import timedelta
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -25,12 +24,12 @@ GADGETS = "test/gadgets/"
 
 
 @pytest.fixture
-def real_world(transactional_db: None, urlconf: ModuleType) -> Iterator[SimpleNamespace]:
+def real_world(transactional_db: None, urlconf: ModuleType) -> SimpleNamespace:
     """Like ``world``, with real transactions."""
     from apps.access.services.sync import sync_roles
 
     sync_roles()  # the flush after other such tests took the declared roles away
-    yield populate()
+    return populate()
 
 
 def test_the_second_answer_is_the_first(world: SimpleNamespace, ann: Rest) -> None:
@@ -137,7 +136,9 @@ def test_a_key_that_died_in_flight_is_free_again(world: SimpleNamespace, ann: Re
     IdempotentRequest.objects.filter(pk=row.pk).update(status=None)
 
     early = ann.post(GADGETS, {"name": "Lamp"}, idempotency_key="k1")
-    IdempotentRequest.objects.filter(pk=row.pk).update(begun_at=timezone.now() - IN_FLIGHT_FOR - timedelta(seconds=1))
+    IdempotentRequest.objects.filter(pk=row.pk).update(
+        begun_at=timezone.now() - IN_FLIGHT_FOR - timedelta(seconds=1)
+    )
     late = ann.post(GADGETS, {"name": "Lamp"}, idempotency_key="k1")
 
     assert early.status_code == 409
@@ -162,7 +163,9 @@ def test_who_lost_his_key_cannot_finish(world: SimpleNamespace) -> None:
 def test_old_keys_are_forgotten(world: SimpleNamespace, ann: Rest) -> None:
     ann.post(GADGETS, {"name": "old"}, idempotency_key="old")
     ann.post(GADGETS, {"name": "new"}, idempotency_key="new")
-    IdempotentRequest.objects.filter(key="old").update(begun_at=timezone.now() - KEPT_FOR - timedelta(seconds=1))
+    IdempotentRequest.objects.filter(key="old").update(
+        begun_at=timezone.now() - KEPT_FOR - timedelta(seconds=1)
+    )
 
     assert idempotency.purge() == 1
     assert list(IdempotentRequest.objects.values_list("key", flat=True)) == ["new"]

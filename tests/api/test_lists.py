@@ -84,7 +84,15 @@ def test_a_list_answers_count_next_previous_results(world: SimpleNamespace, boss
 )
 def test_filters(world: SimpleNamespace, boss: Rest, query: str, expected: list[str]) -> None:
     acme, bolt = service_for(GadgetMaker).create([{"name": "Acme"}, {"name": "Bolt"}], actor=world.system)
-    make_gadgets(world, name="a", price="5", sold_on="2026-01-02", maker=acme.pk, makers=[acme.pk, bolt.pk], note="note of a")
+    make_gadgets(
+        world,
+        name="a",
+        price="5",
+        sold_on="2026-01-02",
+        maker=acme.pk,
+        makers=[acme.pk, bolt.pk],
+        note="note of a",
+    )
     make_gadgets(world, name="b", price="10", sold_on="2026-01-03", makers=[bolt.pk])
     make_gadgets(world, name="c", price="20")
     make_gadgets(world, name="archived", active=False)
@@ -133,7 +141,9 @@ def test_a_filter_on_many_links_never_shows_a_row_twice(world: SimpleNamespace, 
         ("page=2", "page"),
     ],
 )
-def test_what_means_nothing_is_named(world: SimpleNamespace, boss: Rest, query: str, field: str | None) -> None:
+def test_what_means_nothing_is_named(
+    world: SimpleNamespace, boss: Rest, query: str, field: str | None
+) -> None:
     make_gadgets(world, 2)
 
     response = boss.get(f"{GADGETS}?{query}")
@@ -159,7 +169,9 @@ def test_what_means_nothing_is_named(world: SimpleNamespace, boss: Rest, query: 
     ],
 )
 @pytest.mark.parametrize("name", ["pin", "cost"])
-def test_hidden_fields_cannot_be_guessed(world: SimpleNamespace, ann: Rest, boss: Rest, name: str, query: str) -> None:
+def test_hidden_fields_cannot_be_guessed(
+    world: SimpleNamespace, ann: Rest, boss: Rest, name: str, query: str
+) -> None:
     make_gadgets(world, 1, pin="abc", cost="3.00")
     asked = f"{GADGETS}?{query.format(name=name)}"
 
@@ -167,9 +179,10 @@ def test_hidden_fields_cannot_be_guessed(world: SimpleNamespace, ann: Rest, boss
     unknown = ann.get(f"{GADGETS}?{query.format(name='xyzzy')}")
 
     assert hidden.status_code == 400
-    assert hidden.content.replace(name.encode(), b"").split(b"trace_id")[0] == unknown.content.replace(
-        b"xyzzy", b""
-    ).split(b"trace_id")[0]
+    assert (
+        hidden.content.replace(name.encode(), b"").split(b"trace_id")[0]
+        == unknown.content.replace(b"xyzzy", b"").split(b"trace_id")[0]
+    )
     if name == "pin":  # a secret, for everybody
         assert boss.get(asked).status_code == 400
 
@@ -197,14 +210,18 @@ def test_fields_omit_and_expand(world: SimpleNamespace, boss: Rest) -> None:
     acme = service_for(GadgetMaker).create_one({"name": "Acme"}, actor=world.system)
     gadget = make_gadgets(world, 1, maker=acme.pk, makers=[acme.pk], note="hello")[0]
 
-    few = boss.get(f"{GADGETS}?fields=name,note,maker,makers,parts&expand=maker,makers&omit=name").data["results"][0]
+    few = boss.get(f"{GADGETS}?fields=name,note,maker,makers,parts&expand=maker,makers&omit=name").data[
+        "results"
+    ][0]
 
     link = {"id": acme.pk, "name": "Acme"}
     assert few == {"id": gadget.pk, "note": "hello", "maker": link, "makers": [link], "parts": []}
 
 
 def test_expanding_a_link_to_what_one_cannot_see_gives_no_name(world: SimpleNamespace, boss: Rest) -> None:
-    theirs = service_for(GadgetMaker).create_one({"name": "Secret Ltd", "company": world.b.pk}, actor=world.system)
+    theirs = service_for(GadgetMaker).create_one(
+        {"name": "Secret Ltd", "company": world.b.pk}, actor=world.system
+    )
     gadget = make_gadgets(world, 1)[0]
     Gadget.objects.filter(pk=gadget.pk).update(maker=None)
     Gadget.makers.through.objects.create(gadget=gadget, gadgetmaker=theirs)
@@ -272,7 +289,10 @@ def test_pages_by_offset_cover_everything_once(world: SimpleNamespace, boss: Res
     assert counts == {7}
 
 
-@pytest.mark.parametrize("ordering", ["name", "-price,name", "sold_on", "-sold_on,-name", "maker", "-created_at", "state", "doubled"])
+@pytest.mark.parametrize(
+    "ordering",
+    ["name", "-price,name", "sold_on", "-sold_on,-name", "maker", "-created_at", "state", "doubled"],
+)
 def test_a_cursor_walks_there_and_back(world: SimpleNamespace, boss: Rest, ordering: str) -> None:
     acme = service_for(GadgetMaker).create_one({"name": "Acme"}, actor=world.system)
     for number in range(9):
@@ -315,7 +335,9 @@ def test_a_cursor_is_not_moved_by_new_rows(world: SimpleNamespace, boss: Rest) -
 
 def test_a_cursor_of_another_order_is_refused(world: SimpleNamespace, boss: Rest) -> None:
     make_gadgets(world, 3)
-    cursor = boss.get(f"{GADGETS}?limit=1&cursor=&ordering=name").data["next"].split("cursor=")[1].split("&")[0]
+    cursor = (
+        boss.get(f"{GADGETS}?limit=1&cursor=&ordering=name").data["next"].split("cursor=")[1].split("&")[0]
+    )
 
     response = boss.get(f"{GADGETS}?limit=1&cursor={cursor}&ordering=price")
 
@@ -326,7 +348,13 @@ def test_a_cursor_of_another_order_is_refused(world: SimpleNamespace, boss: Rest
 def test_custom_fields_are_shown_filtered_and_written(world: SimpleNamespace, boss: Rest) -> None:
     service_for(CustomField).create(
         [
-            {"model": "dummy.gadget", "key": "weight", "label": "Weight", "type": "decimal", "filterable": True},
+            {
+                "model": "dummy.gadget",
+                "key": "weight",
+                "label": "Weight",
+                "type": "decimal",
+                "filterable": True,
+            },
             {"model": "dummy.gadget", "key": "colour", "label": "Colour", "type": "text"},
         ],
         actor=world.system,
@@ -343,7 +371,9 @@ def test_custom_fields_are_shown_filtered_and_written(world: SimpleNamespace, bo
     }
 
 
-def test_only_rows_of_the_own_company_and_rules(world: SimpleNamespace, ann: Rest, boss: Rest, bob: Rest) -> None:
+def test_only_rows_of_the_own_company_and_rules(
+    world: SimpleNamespace, ann: Rest, boss: Rest, bob: Rest
+) -> None:
     mine = ann.post(GADGETS, {"name": "mine"}).data["id"]
     other = boss.post(GADGETS, {"name": "boss's"}).data["id"]
 

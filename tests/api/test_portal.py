@@ -41,7 +41,11 @@ def shared(world: SimpleNamespace, settings: Any) -> Iterator[Client]:
     rule(Gadget, kinds=("portal",), ops=("view", "change"))(gadgets)
     rule(GadgetMaker, kinds=("portal",), ops=("view",))(makers)
     role = Role.objects.get(code="access.portal")
-    for model, operation in (("dummy.gadget", "view"), ("dummy.gadget", "change"), ("dummy.gadgetmaker", "view")):
+    for model, operation in (
+        ("dummy.gadget", "view"),
+        ("dummy.gadget", "change"),
+        ("dummy.gadgetmaker", "view"),
+    ):
         RoleGrant.objects.create(role=role, model=model, operation=operation)
     with transaction.atomic():
         user = User.objects.create(login="customer", name="customer", kind="portal", company=world.a)
@@ -54,8 +58,12 @@ def shared(world: SimpleNamespace, settings: Any) -> Iterator[Client]:
 
 
 def test_only_what_rules_give_and_what_is_meant_for_them(world: SimpleNamespace, shared: Client) -> None:
-    seen, unseen = service_for(GadgetMaker).create([{"name": "shared maker"}, {"name": "other"}], actor=world.system)
-    mine = make_gadgets(world, name="shared lamp", makers=[seen.pk, unseen.pk], price="9", note="internal talk")[0]
+    seen, unseen = service_for(GadgetMaker).create(
+        [{"name": "shared maker"}, {"name": "other"}], actor=world.system
+    )
+    mine = make_gadgets(
+        world, name="shared lamp", makers=[seen.pk, unseen.pk], price="9", note="internal talk"
+    )[0]
     theirs = make_gadgets(world, name="lamp")[0]
 
     listed = shared.get(GADGETS).json()
@@ -82,7 +90,9 @@ def test_only_what_rules_give_and_what_is_meant_for_them(world: SimpleNamespace,
         "company=1",
     ],
 )
-def test_what_is_not_meant_for_them_cannot_be_asked(world: SimpleNamespace, shared: Client, query: str) -> None:
+def test_what_is_not_meant_for_them_cannot_be_asked(
+    world: SimpleNamespace, shared: Client, query: str
+) -> None:
     make_gadgets(world, name="shared lamp")
 
     assert shared.get(f"{GADGETS}?{query}").status_code == 400
@@ -112,7 +122,12 @@ def test_what_they_may_write(world: SimpleNamespace, shared: Client) -> None:
     assert list(refused.json()["fields"]) == ["price"]
     assert (action.status_code, archive.status_code, made.status_code) == (403, 403, 403)
     stored = Gadget.objects.get()
-    assert (stored.name, str(stored.price), stored.state, stored.active) == ("shared lantern", "9.00", "draft", True)
+    assert (stored.name, str(stored.price), stored.state, stored.active) == (
+        "shared lantern",
+        "9.00",
+        "draft",
+        True,
+    )
 
 
 def test_a_portal_user_cannot_have_a_token(world: SimpleNamespace, shared: Client) -> None:

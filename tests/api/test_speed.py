@@ -33,7 +33,9 @@ def p50(rest: Rest, path: str, times: int = 40) -> float:
 
 
 @pytest.mark.bench
-def test_lists_of_a_hundred_thousand(world: SimpleNamespace, boss: Rest, ann: Rest, capsys: pytest.CaptureFixture[str]) -> None:
+def test_lists_of_a_hundred_thousand(
+    world: SimpleNamespace, boss: Rest, ann: Rest, capsys: pytest.CaptureFixture[str]
+) -> None:
     user = world.users["ann"].pk
     with connection.cursor() as cursor:
         cursor.execute(FILL, {"company": world.a.pk, "user": user, "rows": ROWS})

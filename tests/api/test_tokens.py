@@ -28,7 +28,9 @@ def password(world: SimpleNamespace) -> str:
 
 
 def test_sign_in_and_use_the_token(world: SimpleNamespace, anybody: Rest, password: str) -> None:
-    made = anybody.post(TOKENS, {"username": "ann", "password": password, "name": "laptop", "expires_in": 3600})
+    made = anybody.post(
+        TOKENS, {"username": "ann", "password": password, "name": "laptop", "expires_in": 3600}
+    )
 
     assert made.status_code == 201, made.content
     assert set(made.data) == {"token", "expires_at", "id", "prefix", "name", "scopes"}
@@ -55,7 +57,9 @@ def test_sign_in_and_use_the_token(world: SimpleNamespace, anybody: Rest, passwo
         ({"username": ["ann"]}, 400),
     ],
 )
-def test_refused_sign_ins(world: SimpleNamespace, anybody: Rest, password: str, change: dict[str, Any], status: int) -> None:
+def test_refused_sign_ins(
+    world: SimpleNamespace, anybody: Rest, password: str, change: dict[str, Any], status: int
+) -> None:
     before = ApiToken.objects.count()
 
     response = anybody.post(TOKENS, {"username": "ann", "password": password, "name": "x", **change})
@@ -64,7 +68,9 @@ def test_refused_sign_ins(world: SimpleNamespace, anybody: Rest, password: str, 
     assert ApiToken.objects.count() == before
 
 
-def test_an_unknown_login_answers_like_a_wrong_password(world: SimpleNamespace, anybody: Rest, password: str) -> None:
+def test_an_unknown_login_answers_like_a_wrong_password(
+    world: SimpleNamespace, anybody: Rest, password: str
+) -> None:
     wrong = anybody.post(TOKENS, {"username": "ann", "password": "no", "name": "x"}).data
     unknown = anybody.post(TOKENS, {"username": "nobody", "password": "no", "name": "x"}).data
 
@@ -110,7 +116,9 @@ def test_tokens_that_do_not_count(world: SimpleNamespace, what: str) -> None:
         tokens.update(expires_at=timezone.now() - timedelta(seconds=1))
     elif what == "archived":
         type(world.users["ann"]).objects.filter(login="ann").update(active=False)
-    header = {"empty": "Bearer ", "cut": f"Bearer {raw[:-1]}", "basic": f"Basic {raw}"}.get(what, f"Bearer {raw}")
+    header = {"empty": "Bearer ", "cut": f"Bearer {raw[:-1]}", "basic": f"Basic {raw}"}.get(
+        what, f"Bearer {raw}"
+    )
 
     response = Client().get(f"/api/v1/{GADGETS}", HTTP_AUTHORIZATION=header)
 
@@ -125,7 +133,11 @@ def test_scopes_narrow(world: SimpleNamespace, anybody: Rest, password: str) -> 
         return Rest(anybody.post(TOKENS, body).data["token"])
 
     gadget = make_gadgets(world, 1)[0]
-    reader, narrow, other = token("dummy:read"), token("dummy.gadget:sell", "dummy.gadget:read"), token("contacts")
+    reader, narrow, other = (
+        token("dummy:read"),
+        token("dummy.gadget:sell", "dummy.gadget:read"),
+        token("contacts"),
+    )
 
     assert reader.get(GADGETS).status_code == 200
     assert reader.post(GADGETS, {"name": "x"}).status_code == 403

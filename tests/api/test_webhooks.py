@@ -85,7 +85,9 @@ def make_hook(admin: Rest, url: str, *events: str, **more: Any) -> Any:
     return response.data
 
 
-def test_an_event_reaches_the_receiver_signed(world: SimpleNamespace, admin: Rest, ann: Rest, receiver: Receiver) -> None:
+def test_an_event_reaches_the_receiver_signed(
+    world: SimpleNamespace, admin: Rest, ann: Rest, receiver: Receiver
+) -> None:
     hook = make_hook(admin, receiver.url, "dummy.GadgetSold", "dummy.gadget.created")
     pk = ann.post(GADGETS, {"name": "Lamp"}).data["id"]
     ann.post(f"{GADGETS}{pk}/actions/sell/", {"buyer": "Joe"})
@@ -105,12 +107,19 @@ def test_an_event_reaches_the_receiver_signed(world: SimpleNamespace, admin: Res
     assert message.headers["X-Meridian-Delivery"] == sold["id"]
     stamp, _comma, given = message.headers["X-Meridian-Signature"].partition(",")
     moment = stamp.removeprefix("t=")
-    expected = hmac.new(hook["secret"].encode(), moment.encode() + b"." + message.body, hashlib.sha256).hexdigest()
+    expected = hmac.new(
+        hook["secret"].encode(), moment.encode() + b"." + message.body, hashlib.sha256
+    ).hexdigest()
     assert given == f"v1={expected}"
     assert abs(int(moment) - time.time()) < 60
     delivery = WebhookDelivery.objects.first()
     assert delivery is not None
-    assert (delivery.state, delivery.response_status, delivery.response, delivery.attempts) == ("delivered", 200, "ok", 1)
+    assert (delivery.state, delivery.response_status, delivery.response, delivery.attempts) == (
+        "delivered",
+        200,
+        "ok",
+        1,
+    )
     assert webhooks.send_due() == 0
 
 
@@ -156,7 +165,9 @@ def test_without_a_subscription_events_cost_nothing(world: SimpleNamespace, ann:
     assert not OutboxDelivery.objects.filter(handler__contains="webhooks").exists()
 
 
-def test_archived_webhooks_hear_nothing(world: SimpleNamespace, admin: Rest, ann: Rest, receiver: Receiver) -> None:
+def test_archived_webhooks_hear_nothing(
+    world: SimpleNamespace, admin: Rest, ann: Rest, receiver: Receiver
+) -> None:
     hook = make_hook(admin, receiver.url, "dummy.gadget.created")
     ann.post(GADGETS, {"name": "before"})
     drain_outbox()
@@ -205,7 +216,9 @@ def test_retries_with_growing_pauses_then_given_up_then_replayed(
     assert len(receiver.got) == 7
 
 
-def test_redirects_are_not_followed(world: SimpleNamespace, admin: Rest, ann: Rest, receiver: Receiver) -> None:
+def test_redirects_are_not_followed(
+    world: SimpleNamespace, admin: Rest, ann: Rest, receiver: Receiver
+) -> None:
     make_hook(admin, receiver.url, "dummy.gadget.created")
     ann.post(GADGETS, {"name": "Lamp"})
     drain_outbox()
@@ -218,7 +231,9 @@ def test_redirects_are_not_followed(world: SimpleNamespace, admin: Rest, ann: Re
     assert WebhookDelivery.objects.get().state == DeliveryState.WAITING
 
 
-def test_a_receiver_that_is_not_there(world: SimpleNamespace, admin: Rest, ann: Rest, receiver: Receiver) -> None:
+def test_a_receiver_that_is_not_there(
+    world: SimpleNamespace, admin: Rest, ann: Rest, receiver: Receiver
+) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -295,10 +310,10 @@ def test_addresses_that_are_refused_when_written(world: SimpleNamespace, admin: 
     assert WebhookEndpoint.objects.count() == 0
 
 
-@pytest.mark.parametrize("address", ["127.0.0.1", "10.0.0.1", "169.254.169.254", "::1", "::ffff:10.0.0.1", "fe80::1"])
-def test_names_that_lead_inside_are_refused_when_sent(
-    monkeypatch: pytest.MonkeyPatch, address: str
-) -> None:
+@pytest.mark.parametrize(
+    "address", ["127.0.0.1", "10.0.0.1", "169.254.169.254", "::1", "::ffff:10.0.0.1", "fe80::1"]
+)
+def test_names_that_lead_inside_are_refused_when_sent(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
     """One public and one private address: the name is refused as a whole, and nothing is connected."""
     found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (a, 80)) for a in ("93.184.216.34", address)]
     monkeypatch.setattr(targets.socket, "getaddrinfo", lambda *a, **k: found)
@@ -337,7 +352,16 @@ def test_public_addresses_are_reachable() -> None:
 
 
 @pytest.mark.parametrize(
-    "events", [[], "dummy.GadgetSold", [5], ["dummy.Nothing"], ["nothing.gadget.created"], ["dummy.Gadget.created"], ["core.RecordsCreated"]]
+    "events",
+    [
+        [],
+        "dummy.GadgetSold",
+        [5],
+        ["dummy.Nothing"],
+        ["nothing.gadget.created"],
+        ["dummy.Gadget.created"],
+        ["core.RecordsCreated"],
+    ],
 )
 def test_events_must_exist(world: SimpleNamespace, admin: Rest, events: Any) -> None:
     response = admin.post(HOOKS, {"name": "hook", "url": "https://example.com/", "events": events})
@@ -346,7 +370,9 @@ def test_events_must_exist(world: SimpleNamespace, admin: Rest, events: Any) -> 
     assert "events" in response.data["fields"]
 
 
-def test_deliveries_are_for_those_who_see_the_webhook(world: SimpleNamespace, admin: Rest, ann: Rest, receiver: Receiver) -> None:
+def test_deliveries_are_for_those_who_see_the_webhook(
+    world: SimpleNamespace, admin: Rest, ann: Rest, receiver: Receiver
+) -> None:
     make_hook(admin, receiver.url, "dummy.gadget.created", company=world.a.pk)
     ann.post(GADGETS, {"name": "Lamp"})
     drain_outbox()
@@ -360,13 +386,17 @@ def test_old_deliveries_go(world: SimpleNamespace, admin: Rest) -> None:
     hook = make_hook(admin, "https://example.com/", "dummy.GadgetSold")
     old = timezone.now() - timedelta(days=31)
     for state in (DeliveryState.DELIVERED, DeliveryState.WAITING):
-        WebhookDelivery.objects.create(endpoint_id=hook["id"], event="x", payload={}, state=state, created_at=old)
+        WebhookDelivery.objects.create(
+            endpoint_id=hook["id"], event="x", payload={}, state=state, created_at=old
+        )
 
     assert webhooks.purge() == 1
     assert WebhookDelivery.objects.get().state == DeliveryState.WAITING
 
 
-def test_a_gadget_is_created_though_no_receiver_answers(world: SimpleNamespace, admin: Rest, ann: Rest) -> None:
+def test_a_gadget_is_created_though_no_receiver_answers(
+    world: SimpleNamespace, admin: Rest, ann: Rest
+) -> None:
     make_hook(admin, "https://example.com/", "dummy.gadget.created")
 
     assert ann.post(GADGETS, {"name": "Lamp"}).status_code == 201

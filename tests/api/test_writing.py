@@ -18,7 +18,8 @@ def test_create_one(world: SimpleNamespace, ann: Rest) -> None:
     acme = service_for(GadgetMaker).create_one({"name": "Acme"}, actor=world.system)
 
     response = ann.post(
-        GADGETS, {"name": "Lamp", "price": "12.50", "maker": acme.pk, "makers": [acme.pk], "sold_on": "2026-11-20"}
+        GADGETS,
+        {"name": "Lamp", "price": "12.50", "maker": acme.pk, "makers": [acme.pk], "sold_on": "2026-11-20"},
     )
 
     assert response.status_code == 201, response.content
@@ -100,7 +101,9 @@ def test_create_many_is_all_or_nothing(
         ({"name": "x", "parts": 5}, "parts"),
     ],
 )
-def test_bad_input_names_the_field(world: SimpleNamespace, ann: Rest, body: dict[str, object], field: str | None) -> None:
+def test_bad_input_names_the_field(
+    world: SimpleNamespace, ann: Rest, body: dict[str, object], field: str | None
+) -> None:
     response = ann.post(GADGETS, body)
 
     assert response.status_code == 400, response.content
@@ -227,7 +230,8 @@ def test_what_is_in_use_is_not_deleted(world: SimpleNamespace) -> None:
 
 def test_nested_rows_come_with_the_document(world: SimpleNamespace, ann: Rest) -> None:
     made = ann.post(
-        GADGETS, {"name": "Lamp", "parts": [{"name": "bulb", "quantity": "2"}, {"name": "shade", "quantity": "1.5"}]}
+        GADGETS,
+        {"name": "Lamp", "parts": [{"name": "bulb", "quantity": "2"}, {"name": "shade", "quantity": "1.5"}]},
     )
 
     assert made.status_code == 201, made.content
@@ -236,7 +240,8 @@ def test_nested_rows_come_with_the_document(world: SimpleNamespace, ann: Rest) -
 
     kept, dropped = parts
     changed = ann.patch(
-        f"{GADGETS}{made.data['id']}/", {"parts": [{**kept, "quantity": "3"}, {"name": "cable", "quantity": "1"}]}
+        f"{GADGETS}{made.data['id']}/",
+        {"parts": [{**kept, "quantity": "3"}, {"name": "cable", "quantity": "1"}]},
     )
 
     assert changed.status_code == 200, changed.content
@@ -251,7 +256,10 @@ def test_nested_rows_of_another_document_are_refused(world: SimpleNamespace, ann
     first = ann.post(GADGETS, {"name": "a", "parts": [{"name": "bulb"}]}).data
     second = ann.post(GADGETS, {"name": "b", "parts": [{"name": "wire"}]}).data
 
-    response = ann.patch(f"{GADGETS}{first['id']}/", {"name": "c", "parts": [{"id": second["parts"][0]["id"], "name": "stolen"}]})
+    response = ann.patch(
+        f"{GADGETS}{first['id']}/",
+        {"name": "c", "parts": [{"id": second["parts"][0]["id"], "name": "stolen"}]},
+    )
 
     assert response.status_code == 400
     assert list(response.data["fields"]) == ["parts.0.id"]

@@ -59,7 +59,11 @@ class WebhookDelivery(models.Model):
     event = models.CharField(_("event"), max_length=120)
     payload = models.JSONField(_("message"), encoder=DjangoJSONEncoder, editable=False)
     state = models.CharField(
-        _("state"), max_length=10, choices=DeliveryState.choices, default=DeliveryState.WAITING, editable=False
+        _("state"),
+        max_length=10,
+        choices=DeliveryState.choices,
+        default=DeliveryState.WAITING,
+        editable=False,
     )
     attempts = models.PositiveSmallIntegerField(_("attempts"), default=0, editable=False)
     next_attempt_at = models.DateTimeField(_("next attempt"), null=True, default=timezone.now, editable=False)

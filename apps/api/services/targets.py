@@ -93,7 +93,9 @@ class _PinnedConnection(http.client.HTTPConnection):
 
     def connect(self) -> None:
         raw = socket.create_connection((self._address, self.port), self.timeout)
-        self.sock = ssl.create_default_context().wrap_socket(raw, server_hostname=self.host) if self._tls else raw
+        self.sock = (
+            ssl.create_default_context().wrap_socket(raw, server_hostname=self.host) if self._tls else raw
+        )
 
 
 def post(url: str, body: bytes, headers: dict[str, str], *, timeout: float, keep: int) -> Answer:

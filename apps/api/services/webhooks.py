@@ -95,7 +95,9 @@ def _event_problem(events: Any) -> str:
         return _("Give a list of at least one event name.")
     for name in events:
         if not is_event_name(name):
-            return _("'%(name)s' is not an event. Examples: projects.TaskClosed, projects.task.created.") % {"name": name}
+            return _("'%(name)s' is not an event. Examples: projects.TaskClosed, projects.task.created.") % {
+                "name": name
+            }
     return ""
 
 
@@ -133,9 +135,13 @@ def forget_subscriptions() -> None:
     """Endpoints changed: what is kept about them is read again after commit."""
     work = current()
     if work is None:
-        cache.delete(SUBSCRIBED_KEY)
+        _drop_subscriptions()
     else:
-        work.on_commit(lambda: cache.delete(SUBSCRIBED_KEY))
+        work.on_commit(_drop_subscriptions)
+
+
+def _drop_subscriptions() -> None:
+    cache.delete(SUBSCRIBED_KEY)
 
 
 def is_subscribed(event_name: str) -> bool:
@@ -146,7 +152,7 @@ def is_subscribed(event_name: str) -> bool:
         for events in WebhookEndpoint.objects.filter(active=True).values_list("events", flat=True):
             for name in events:
                 verb = name.rpartition(".")[2]
-                names.add(VERBS[verb] if verb in VERBS else name)
+                names.add(VERBS.get(verb, name))
         cache.set(SUBSCRIBED_KEY, names, SUBSCRIBED_SECONDS)
     return event_name in names
 
@@ -269,7 +275,11 @@ def _send(delivery: WebhookDelivery) -> None:
 def _try_later(delivery: WebhookDelivery, error: str, started: float) -> None:
     delivery.error = error
     if delivery.attempts > len(PAUSES):
-        delivery.state, delivery.next_attempt_at, delivery.done_at = DeliveryState.FAILED, None, timezone.now()
+        delivery.state, delivery.next_attempt_at, delivery.done_at = (
+            DeliveryState.FAILED,
+            None,
+            timezone.now(),
+        )
         logger.warning("webhook delivery %s is given up: %s", delivery.uid, error)
     else:
         delivery.next_attempt_at = timezone.now() + PAUSES[delivery.attempts - 1]
@@ -285,7 +295,15 @@ def _give_up(delivery: WebhookDelivery, error: str) -> None:
 def _save(delivery: WebhookDelivery, started: float) -> None:
     delivery.milliseconds = int((time.monotonic() - started) * 1000)
     delivery.save(
-        update_fields=["state", "next_attempt_at", "response_status", "response", "error", "milliseconds", "done_at"]
+        update_fields=[
+            "state",
+            "next_attempt_at",
+            "response_status",
+            "response",
+            "error",
+            "milliseconds",
+            "done_at",
+        ]
     )
 
 
@@ -296,7 +314,9 @@ def replay_deliveries(deliveries: Sequence[WebhookDelivery], *, actor: Actor) ->
     for delivery in deliveries:
         delivery.state, delivery.attempts, delivery.next_attempt_at = DeliveryState.WAITING, 0, now
         delivery.done_at, delivery.error = None, ""
-    WebhookDelivery.objects.bulk_update(deliveries, ["state", "attempts", "next_attempt_at", "done_at", "error"])
+    WebhookDelivery.objects.bulk_update(
+        deliveries, ["state", "attempts", "next_attempt_at", "done_at", "error"]
+    )
     enqueue_on_commit(SEND_TASK)
 
 

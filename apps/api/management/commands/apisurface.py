@@ -17,7 +17,9 @@ class Command(BaseCommand):
     help = "Write the listing of all REST routes and fields, or check that it is up to date."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--check", action="store_true", help="fail and show the difference instead of writing")
+        parser.add_argument(
+            "--check", action="store_true", help="fail and show the difference instead of writing"
+        )
         parser.add_argument("--file", default="docs/api-surface.txt")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -29,6 +31,8 @@ class Command(BaseCommand):
             return
         stored = path.read_text("utf-8") if path.exists() else ""
         if stored != text:
-            changed = difflib.unified_diff(stored.splitlines(), text.splitlines(), "stored", "running", lineterm="", n=1)
+            changed = difflib.unified_diff(
+                stored.splitlines(), text.splitlines(), "stored", "running", lineterm="", n=1
+            )
             raise CommandError("The REST surface changed; run `manage.py apisurface`.\n" + "\n".join(changed))
         self.stdout.write("The REST surface is as listed.")
