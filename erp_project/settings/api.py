@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+from .environment import env
+
+API_MAX_BODY = env.int("API_MAX_BODY", default=10 * 1024 * 1024)  # bytes of a JSON body
+# Networks that webhooks may reach though they are not public, such as 10.1.0.0/16; none by default.
+WEBHOOK_ALLOWED_NETWORKS = env.list("WEBHOOK_ALLOWED_NETWORKS", default=[])
+
 REST_FRAMEWORK = {
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": [
