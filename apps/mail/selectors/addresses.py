@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 
-from django.conf import settings
 from django.db.models import Case, IntegerField, Q, Value, When
 
 from apps.chatter.models import Follower
@@ -29,11 +28,6 @@ def domain_for(company_pk: int | None) -> AliasDomain | None:
         )
         .first()
     )
-
-
-def domain_name(company_pk: int | None = None) -> str:
-    domain = domain_for(company_pk)
-    return domain.name if domain else settings.MAIL_DOMAIN
 
 
 def alias_of(owner: RecordRef) -> Alias | None:

@@ -54,7 +54,7 @@ class AliasService(RecordService[Alias]):
         for row in rows:
             row["local_part"] = clean_local_part(str(row.get("local_part", "")))
             if row.get("domain") is None:
-                row["domain"] = default_domain(actor).pk
+                row["domain"] = ensure_domain(actor.company_pk).pk
 
     def prepare_update(self, records: Sequence[Alias], values: Values, actor: Actor) -> None:
         if "local_part" in values:
@@ -81,12 +81,14 @@ class AliasService(RecordService[Alias]):
                 raise ValidationFailed(fields={"defaults": [_("Write an object, such as {\"project\": 3}.")]})
 
 
-def default_domain(actor: Actor) -> AliasDomain:
-    """The actor's mail domain; the first one is made from ``MAIL_DOMAIN`` when there is none at all."""
-    found = domain_for(actor.company_pk)
+def ensure_domain(company_pk: int | None) -> AliasDomain:
+    """The mail domain of a company. On a fresh system the first caller makes one of ``MAIL_DOMAIN``, for everybody, so
+    that answers find their way from the first mail on."""
+    found = domain_for(company_pk)
     if found is not None:
         return found
-    domain, _made = AliasDomain.objects.get_or_create(name=settings.MAIL_DOMAIN.lower(), defaults={"company": None})
+    name = settings.MAIL_DOMAIN.strip().lower().encode("idna").decode("ascii")
+    domain, _made = AliasDomain.objects.get_or_create(name=name, defaults={"company": None})
     return domain
 
 

@@ -12,8 +12,8 @@ from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from apps.chatter.constants import COMMENT, NOTE, MessageType
-from apps.chatter.models import Follower, Message
+from apps.chatter.constants import COMMENT, NOTE, MessageType, NotificationKind, NotificationStatus
+from apps.chatter.models import Follower, Message, Notification
 from apps.chatter.services.posting import post_message
 from apps.chatter.types import NewFile, RecordRef
 from apps.contacts.models import Partner
@@ -234,7 +234,7 @@ def _post(
     record: models.Model, view: MailView, *, subtype: str, parent_pk: int | None, actor: Actor, notify: bool = True
 ) -> Message:
     author = view.author
-    return post_message(
+    message = post_message(
         record,
         actor=actor,
         body=view.body_html,
@@ -250,6 +250,21 @@ def _post(
         notify=notify,
         follow_author=author is not None and notify,
     )
+    _skip_addressed(message, view)
+    return message
+
+
+def _skip_addressed(message: Message, view: MailView) -> None:
+    """Who is among To and Cc has the mail already and is not sent it again; the message remembers that he got it."""
+    if not view.known:
+        return
+    pks = [partner.pk for partner in view.known]
+    through = Message.recipients.through
+    through.objects.bulk_create([through(message_id=message.pk, partner_id=pk) for pk in pks], ignore_conflicts=True)
+    addresses = {partner.email_normalized for partner in view.known}
+    Notification.objects.filter(
+        message=message, kind=NotificationKind.EMAIL, partner__email_normalized__in=addresses
+    ).update(status=NotificationStatus.SENT)
 
 
 def _taken(message_id: str | None) -> bool:

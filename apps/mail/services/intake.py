@@ -57,7 +57,7 @@ def _receive(raw: bytes, *, source: str) -> Receipt:
         parsed = parse_message(raw)
     except UnreadableMail as exc:
         return _quarantine(raw, digest, None, source, exc.reason)
-    except Exception as exc:  # noqa: BLE001 - whatever a parser trips over, the mail must not be lost
+    except Exception as exc:
         logger.exception("the parser failed on mail %s", digest)
         return _quarantine(raw, digest, None, source, f"{type(exc).__name__}: {exc}")
     return process(raw, parsed, source=source)
@@ -71,7 +71,7 @@ def process(raw: bytes, parsed: ParsedMail, *, source: str, log: IncomingMail | 
         raise
     except _AlreadyHere as exc:
         return Receipt(DUPLICATE, _("These very bytes were dealt with before."), log_pk=exc.pk)
-    except Exception as exc:  # noqa: BLE001 - a domain may fail in any way; the mail waits for a person instead
+    except Exception as exc:
         if not isinstance(exc, BusinessError):
             logger.exception("mail %s could not be dealt with", parsed.digest)
         reason = exc.message if isinstance(exc, BusinessError) else f"{type(exc).__name__}: {exc}"

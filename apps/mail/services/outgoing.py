@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Sequence
-from email.utils import formataddr
-from typing import Any
 
 from django.apps import apps
 from django.conf import settings
@@ -14,21 +13,27 @@ from django.template.loader import render_to_string
 from django.utils import translation
 from django.utils.translation import gettext as _
 
+from apps.access.constants import UserKind
 from apps.access.models import Company
 from apps.chatter.constants import FailureType, NotificationStatus
-from apps.chatter.hooks import collect_record_urls
-from apps.chatter.models import Message, Notification
+from apps.chatter.hooks import collect_record_urls, public_fields_of
+from apps.chatter.models import Attachment, Message, Notification, TrackedValue
+from apps.chatter.selectors.files import file_url
 from apps.chatter.types import RecordRef
 from apps.contacts.models import Partner
 from apps.core.config import get_setting
 from apps.core.html import html_to_text
 from apps.core.queue import enqueue_on_commit
+from apps.mail.hooks import filter_reply_owner
 from apps.mail.ids import new_message_id, thread_mark
-from apps.mail.models import AddressHealth, AliasDomain, OutgoingMail
-from apps.mail.parsing.address import normalise_address
-from apps.mail.selectors.addresses import aliases_of, domain_for
+from apps.mail.models import AddressHealth, OutgoingMail
+from apps.mail.parsing.address import parse_address_list
+from apps.mail.selectors.addresses import aliases_of
+from apps.mail.services.aliases import ensure_domain
+from apps.mail.services.transport import display_address, one_line, wire_address
 
 SEND_TASK = "mail.send_queue"
+_OWN_LINK = re.compile(r'\b(src|href)="/(?!/)')
 
 
 def queue_mails(mails: Sequence[OutgoingMail]) -> list[OutgoingMail]:
@@ -44,7 +49,7 @@ def mail_messages(message_pks: Sequence[int]) -> int:
     notification has one mail."""
     waiting = list(
         Notification.objects.select_for_update(of=("self",))
-        .select_related("partner", "message", "message__author", "message__subtype")
+        .select_related("partner__user", "message__author", "message__subtype")
         .filter(message__in=message_pks, kind="email", status=NotificationStatus.READY, mail__isnull=True)
         .order_by("pk")
     )
@@ -52,50 +57,46 @@ def mail_messages(message_pks: Sequence[int]) -> int:
         return 0
     messages = {row.message_id: row.message for row in waiting}
     context = _Context(list(messages.values()))
-    mails: list[OutgoingMail] = []
-    failed: dict[str, list[int]] = defaultdict(list)
     blocked = set(
         AddressHealth.objects.filter(
-            blocked=True, address__in=[row.partner.email_normalized for row in waiting]
+            blocked=True, address__in={row.partner.email_normalized for row in waiting}
         ).values_list("address", flat=True)
     )
+    mails: list[OutgoingMail] = []
+    failed: list[Notification] = []
+    written: set[tuple[int, str]] = set()
     for row in waiting:
-        address = row.partner.email or ""
-        if not address:
-            failed[FailureType.EMAIL_MISSING].append(row.pk)
-        elif not normalise_address(address) or row.partner.email_normalized in blocked:
-            failed[FailureType.EMAIL_INVALID].append(row.pk)
+        key = (row.message_id, row.partner.email_normalized or "")
+        if not row.partner.email:
+            row.failure_type, row.failure_reason = FailureType.EMAIL_MISSING, ""
+        elif not wire_address(row.partner.email):
+            row.failure_type, row.failure_reason = FailureType.EMAIL_INVALID, row.partner.email
+        elif row.partner.email_normalized in blocked:
+            row.failure_type = FailureType.EMAIL_INVALID
+            row.failure_reason = _("This address asked not to be written to.")
+        elif key in written:  # two contacts with one mailbox
+            row.failure_reason = _("Another contact with this address gets the message.")
         else:
+            written.add(key)
             mails.append(context.mail_for(row))
-    for failure, pks in failed.items():
-        Notification.objects.filter(pk__in=pks).update(status=NotificationStatus.EXCEPTION, failure_type=failure)
+            continue
+        row.status = NotificationStatus.EXCEPTION if row.failure_type else NotificationStatus.CANCELED
+        failed.append(row)
+    if failed:
+        Notification.objects.bulk_update(failed, ["status", "failure_type", "failure_reason"])
     made = queue_mails(mails)
     Notification.objects.filter(pk__in=[mail.notification_id for mail in made]).update(
         status=NotificationStatus.PROCESS
     )
-    _copy_files(made, list(messages.values()))
-    return len(made)
-
-
-def _copy_files(mails: Sequence[OutgoingMail], messages: Sequence[Message]) -> None:
-    """Link the files of the messages to their mails; files beyond the limit are named in the text instead."""
-    through = Message.attachments.through
-    by_message: dict[int, list[int]] = defaultdict(list)
-    limit = int(get_setting("mail.max_files_megabytes")) * 1024 * 1024
-    sizes: dict[int, int] = defaultdict(int)
-    rows = through.objects.filter(message__in=messages).select_related("attachment__stored").order_by("pk")
-    for row in rows:
-        sizes[row.message_id] += row.attachment.size
-        if sizes[row.message_id] <= limit:
-            by_message[row.message_id].append(row.attachment_id)
     links = OutgoingMail.attachments.through
     links.objects.bulk_create(
         [
-            links(outgoingmail_id=mail.pk, attachment_id=pk)
-            for mail in mails
-            for pk in by_message.get(mail.message.pk if mail.message else 0, ())
+            links(outgoingmail_id=mail.pk, attachment_id=file.pk)
+            for mail in made
+            for file in context.enclosed.get(mail.message_id or 0, ())
         ]
     )
+    return len(made)
 
 
 class _Context:
@@ -111,10 +112,32 @@ class _Context:
             )
         )
         companies = {self._company_of(m) for m in messages}
-        self.domains: dict[int | None, AliasDomain | None] = {pk: domain_for(pk) for pk in companies}
+        self.domains = {pk: ensure_domain(pk) for pk in companies}
         self.companies = Company.objects.in_bulk([pk for pk in companies if pk])
         self.tracked = self._tracked(messages)
+        self.enclosed: dict[int, list[Attachment]] = defaultdict(list)
+        self.linked: dict[int, list[dict[str, str]]] = defaultdict(list)
+        self._sort_files(messages)
+        self.urls: dict[tuple[RecordRef, str], str] = {}
         self.bodies: dict[tuple[int, str, str], tuple[str, str]] = {}
+
+    def _sort_files(self, messages: Sequence[Message]) -> None:
+        """Files travel along up to the set size; what is beyond becomes a link, open to who has the mail. Pictures
+        that the text shows are fetched by it and not enclosed again."""
+        limit = int(get_setting("mail.max_files_megabytes")) * 1024 * 1024
+        sizes: dict[int, int] = defaultdict(int)
+        rows = Message.attachments.through.objects.filter(message__in=messages).select_related("attachment")
+        bodies = {message.pk: message.body for message in messages}
+        for row in rows.order_by("pk"):
+            file = row.attachment
+            if f"/web/image/{file.pk}?" in bodies[row.message_id]:
+                continue
+            sizes[row.message_id] += file.size
+            if sizes[row.message_id] <= limit:
+                self.enclosed[row.message_id].append(file)
+            else:
+                url = settings.PUBLIC_URL + file_url(file, download=True)
+                self.linked[row.message_id].append({"name": file.name, "url": url})
 
     def _load(self, refs: set[RecordRef]) -> dict[RecordRef, models.Model]:
         by_model: dict[str, list[int]] = defaultdict(list)
@@ -128,8 +151,6 @@ class _Context:
 
     def _addresses(self) -> dict[RecordRef, str]:
         """Where answers go: the address of the record itself, else of the record it belongs to."""
-        from apps.mail.hooks import filter_reply_owner
-
         owners: dict[RecordRef, RecordRef] = {}
         for ref, record in self.records.items():
             owner = filter_reply_owner.run(record, record=record)
@@ -144,10 +165,8 @@ class _Context:
         }
         return {ref: known[owner] for ref, owner in owners.items() if owner in known}
 
-    def _tracked(self, messages: Sequence[Message]) -> dict[int, list[Any]]:
-        from apps.chatter.models import TrackedValue
-
-        rows: dict[int, list[Any]] = defaultdict(list)
+    def _tracked(self, messages: Sequence[Message]) -> dict[int, list[TrackedValue]]:
+        rows: dict[int, list[TrackedValue]] = defaultdict(list)
         for row in TrackedValue.objects.filter(message__in=messages).order_by("pk"):
             rows[row.message_id].append(row)
         return rows
@@ -160,29 +179,26 @@ class _Context:
         message, partner = row.message, row.partner
         company_pk = self._company_of(message)
         domain = self.domains[company_pk]
-        name = domain.name if domain else settings.MAIL_DOMAIN
         company = self.companies.get(company_pk) if company_pk else None
         ref = self.refs[message.pk]
         html, text = self._body(message, partner, company)
-        answer = (self.aliases.get(ref) if ref else None) or (domain.catchall_address if domain else "")
+        answer = (self.aliases.get(ref) if ref else None) or domain.catchall_address
         document = message.record_name or _("your message")
-        author = message.author.name if message.author else (message.email_from.partition("<")[0].strip(' "') or str(company or "Meridian"))
-        sender = domain.notifications_address if domain else f"notifications@{name}"
-        mark = thread_mark(ref, name) if ref else ""
         ancestor = self.ancestors.get(message.parent_id) if message.parent_id else None
-        references = " ".join(part for part in (mark, ancestor) if part)
+        references = " ".join(part for part in (thread_mark(ref, domain.name) if ref else "", ancestor) if part)
+        subject = message.subject or (f"Re: {document}" if message.parent_id else document)
         return OutgoingMail(
             message=message,
             notification=row,
             partner=partner,
-            to_address=formataddr((_one_line(partner.name), partner.email))[:500],
-            from_address=formataddr((_one_line(author), sender))[:500],
-            reply_to=formataddr((_one_line(f"{company or ''} {document}".strip()), answer))[:500] if answer else "",
-            return_path=domain.bounce_address if domain else "",
-            subject=_one_line(message.subject or (f"Re: {document}" if message.parent_id else document))[:500],
+            to_address=display_address(partner.name or partner.complete_name, partner.email),
+            from_address=display_address(_author_name(message, company), domain.notifications_address),
+            reply_to=display_address(f"{company or ''} {document}", answer),
+            return_path=domain.bounce_address,
+            subject=one_line(subject)[:500],
             body_html=html,
             body_text=text,
-            rfc_id=message.message_id or new_message_id(ref, name),
+            rfc_id=message.message_id or new_message_id(ref, domain.name),
             headers={
                 "Auto-Submitted": "auto-generated",
                 "X-Auto-Response-Suppress": "OOF",
@@ -192,45 +208,68 @@ class _Context:
             },
         )
 
+    def _url(self, ref: RecordRef | None, audience: str) -> str:
+        """Where people of an audience look at the record; empty when they have no page for it."""
+        record = self.records.get(ref) if ref else None
+        if ref is None or record is None:
+            return ""
+        if (ref, audience) not in self.urls:
+            offered = [url for url in collect_record_urls.run(record=record, audience=audience) if url]
+            url = offered[0] if offered else ""
+            self.urls[ref, audience] = settings.PUBLIC_URL + url if url.startswith("/") else url
+        return self.urls[ref, audience]
+
     def _body(self, message: Message, partner: Partner, company: Company | None) -> tuple[str, str]:
         """HTML and plain text; rendered once for all readers of one kind and language."""
-        user = getattr(partner, "user", None)
-        audience = "internal" if user is not None and user.kind == "internal" else "portal"
+        audience = "internal" if is_employee(partner) else "portal"
         language = partner.language or settings.LANGUAGE_CODE
-        ref = self.refs[message.pk]
-        record = self.records.get(ref) if ref else None
-        url = ""
-        if record is not None:
-            offered = [u for u in collect_record_urls.run(record=record, audience=audience) if u]
-            url = offered[0] if offered else ""
-            if url.startswith("/"):
-                url = settings.PUBLIC_URL + url
-        key = (message.pk, language, f"{audience}{url}")
+        key = (message.pk, language, audience)
         if key not in self.bodies:
+            ref = self.refs[message.pk]
+            record = self.records.get(ref) if ref else None
             with translation.override(language):
-                html = render_to_string(
-                    "mail/notification.html",
-                    {
-                        "message": message,
-                        "body": _absolute(message.body),
-                        "tracked": self.tracked.get(message.pk, ()),
-                        "record_name": message.record_name,
-                        "kind": record._meta.verbose_name if record is not None else "",
-                        "url": url,
-                        "company": company,
-                        "language": language,
-                        "public_url": settings.PUBLIC_URL,
-                    },
-                )
+                values = {
+                    "message": message,
+                    "body": _absolute(message.body),
+                    "tracked": self._readable_changes(message, ref, audience),
+                    "files": self.linked.get(message.pk, ()),
+                    "record_name": message.record_name,
+                    "kind": record._meta.verbose_name if record is not None else "",
+                    "url": self._url(ref, audience),
+                    "company": company,
+                    "language": language,
+                }
+                html = render_to_string("mail/notification.html", values)
             self.bodies[key] = (html, html_to_text(html))
         return self.bodies[key]
+
+    def _readable_changes(self, message: Message, ref: RecordRef | None, audience: str) -> list[TrackedValue]:
+        """Changes of fields that everybody of the audience may read: customers see only those named as public, and
+        fields that are reserved for some roles are in nobody's mail."""
+        changes = self.tracked.get(message.pk, [])
+        record = self.records.get(ref) if ref else None
+        if not changes or ref is None or record is None:
+            return []
+        reserved = set(record.erp.field_roles) | set(record.erp.secret)  # type: ignore[attr-defined]
+        shown = [change for change in changes if change.field not in reserved]
+        if audience == "internal":
+            return shown
+        public = public_fields_of(ref.model)
+        return [change for change in shown if change.field in public]
+
+
+def is_employee(partner: Partner) -> bool:
+    user = partner.user
+    return user is not None and user.active and user.kind == UserKind.INTERNAL
+
+
+def _author_name(message: Message, company: Company | None) -> str:
+    if message.author is not None:
+        return message.author.name or message.author.complete_name
+    written = parse_address_list(message.email_from)
+    return (written[0].name or written[0].email) if written else str(company or "Meridian")
 
 
 def _absolute(html: str) -> str:
     """Links of our own get the address of this system in front."""
-    return html.replace('src="/', f'src="{settings.PUBLIC_URL}/').replace('href="/', f'href="{settings.PUBLIC_URL}/')
-
-
-def _one_line(text: Any) -> str:
-    """Header values have no line breaks, whatever somebody called a task."""
-    return " ".join(str(text).split())
+    return _OWN_LINK.sub(rf'\1="{settings.PUBLIC_URL}/', html)

@@ -9,18 +9,23 @@ from django.utils.translation import gettext as _
 from apps.core.actor import Actor
 from apps.core.html import html_to_text, sanitize_html, text_to_html
 from apps.mail.ids import loop_notice_id, new_message_id
-from apps.mail.models import OutgoingMail
+from apps.mail.models import AddressHealth, OutgoingMail
+from apps.mail.parsing.address import normalise_address
 from apps.mail.parsing.types import ParsedMail
-from apps.mail.selectors.addresses import domain_for, domain_name, own_addresses
+from apps.mail.selectors.addresses import own_addresses
+from apps.mail.services.aliases import ensure_domain
 from apps.mail.services.outgoing import queue_mails
+from apps.mail.services.transport import NULL_SENDER
 
 
 def _answer_address(parsed: ParsedMail) -> str:
-    """Where a refusal goes: the envelope sender, else From; empty when nobody should get one."""
+    """Where a refusal goes: the envelope sender, else From; empty when nobody should get one, such as a machine, one of
+    our own addresses, or somebody who complained about our mail."""
     if parsed.automation.forbids_answer:
         return ""
     address = parsed.return_path or (parsed.from_.email if parsed.from_ else "")
-    if not address or own_addresses([address.lower()]):
+    normal = normalise_address(address)
+    if not normal or own_addresses([normal]) or AddressHealth.objects.filter(address=normal, blocked=True).exists():
         return ""
     return address
 
@@ -43,20 +48,18 @@ def _send(
     address = _answer_address(parsed)
     if not address:
         return False
-    domain = domain_for(actor.company_pk)
-    name = domain_name(actor.company_pk)
+    domain = ensure_domain(actor.company_pk)
     words = sanitize_html(own_text) if own_text else format_html("<p>{}</p>", reason)
     quoted = text_to_html(parsed.text_body[:2000])
     html = format_html("{}<hr><blockquote>{}</blockquote>", mark_safe(words), mark_safe(quoted))  # noqa: S308 - both are sanitised
-    mark = loop_notice_id(name) if is_loop else new_message_id(None, name)
-    bounce = domain.bounce_address if domain else f"bounce@{name}"
+    mark = loop_notice_id(domain.name) if is_loop else new_message_id(None, domain.name)
     references = " ".join(part for part in (parsed.message_id, mark if is_loop else "") if part)
     queue_mails(
         [
             OutgoingMail(
                 to_address=address[:500],
-                from_address=f"MAILER-DAEMON <{bounce}>",
-                return_path="<>",
+                from_address=f"MAILER-DAEMON <{domain.bounce_address}>",
+                return_path=NULL_SENDER,
                 subject=subject[:500],
                 body_html=html,
                 body_text=html_to_text(html),

@@ -13,19 +13,22 @@ import smtplib
 from collections.abc import Sequence
 from typing import Any
 
-from django.core.mail import EmailMultiAlternatives, get_connection
+from django.core.mail import get_connection
+from django.core.mail.backends.base import BaseEmailBackend
 from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from apps.chatter.constants import FailureType, NotificationStatus
-from apps.chatter.models import Notification
+from apps.chatter.models import Attachment, Notification
 from apps.core.config import get_setting
 from apps.core.jobs.registry import own_transactions
 from apps.mail.constants import RETRY_PAUSES, SEND_BATCH, STUCK_AFTER, OutgoingState
 from apps.mail.models import OutgoingMail
+from apps.mail.services.transport import NotDeliverable, answer_of, hand_over
 
 logger = logging.getLogger("meridian.mail.sending")
+SHUTTING_DOWN = 421  # the server says goodbye together with its answer
 
 
 def send_queue(*, limit: int = 1000) -> int:
@@ -38,8 +41,9 @@ def send_queue(*, limit: int = 1000) -> int:
         batch = _claim(min(SEND_BATCH, limit - tried))
         if not batch:
             break
-        _send_batch(batch)
         tried += len(batch)
+        if not _send_batch(batch):
+            break  # nobody answers: the rest waits without using up its tries
     return tried
 
 
@@ -60,112 +64,89 @@ def _claim(size: int) -> list[OutgoingMail]:
         OutgoingMail.objects.filter(pk__in=[mail.pk for mail in due]).update(
             state=OutgoingState.SENDING, claimed_at=now
         )
+    for mail in due:
+        mail.claimed_at = now
     return due
 
 
-def _send_batch(batch: Sequence[OutgoingMail]) -> None:
-    """One connection for the batch; each mail's fate is committed by itself."""
+def _send_batch(batch: Sequence[OutgoingMail]) -> bool:
+    """One connection for the batch, each mail's fate committed by itself. Answers whether the server could be reached;
+    when it could not, the batch waits."""
     files = _files(batch)
     connection = get_connection(fail_silently=False)
-    broken = ""
+    broken = _open(connection)
+    for mail in batch:
+        if broken:
+            _postpone(mail, FailureType.SMTP, broken)
+        elif _still_ours(mail) and not _send_one(mail, files.get(mail.pk, []), connection):
+            _close(connection)
+            broken = _open(connection)
+    _close(connection)
+    return not broken
+
+
+def _open(connection: BaseEmailBackend) -> str:
+    """Connect; answers why not."""
     try:
         connection.open()
     except OSError as exc:  # smtplib's errors are OSErrors
-        broken = f"{type(exc).__name__}: {exc}"
+        return f"{type(exc).__name__}: {exc}"
+    return ""
+
+
+def _close(connection: BaseEmailBackend) -> None:
     try:
-        for mail in batch:
-            if broken:
-                _postpone(mail, FailureType.SMTP, broken)
-                continue
-            _send_one(mail, files.get(mail.pk, []), connection)
-    finally:
-        try:
-            connection.close()
-        except OSError as exc:
-            logger.info("closing the mail server connection failed: %s", exc)
+        connection.close()
+    except OSError as exc:
+        logger.info("closing the mail server connection failed: %s", exc)
 
 
-def _files(batch: Sequence[OutgoingMail]) -> dict[int, list[Any]]:
-    links = OutgoingMail.attachments.through.objects.filter(outgoingmail__in=batch).select_related("attachment")
-    found: dict[int, list[Any]] = {}
+def _still_ours(mail: OutgoingMail) -> bool:
+    """Renew the claim just before sending. A slow server may have held up this batch for so long that the mail was
+    given up as interrupted: then it is a person's to send again, not ours."""
+    now = timezone.now()
+    held = OutgoingMail.objects.filter(pk=mail.pk, state=OutgoingState.SENDING, claimed_at=mail.claimed_at)
+    if not held.update(claimed_at=now):
+        return False
+    mail.claimed_at = now
+    return True
+
+
+def _files(batch: Sequence[OutgoingMail]) -> dict[int, list[Attachment]]:
+    links = OutgoingMail.attachments.through.objects.filter(outgoingmail__in=batch)
+    links = links.select_related("attachment__stored")
+    found: dict[int, list[Attachment]] = {}
     for link in links.order_by("pk"):
         found.setdefault(link.outgoingmail_id, []).append(link.attachment)
     return found
 
 
-def build(mail: OutgoingMail, files: Sequence[Any], connection: Any = None) -> EmailMultiAlternatives:
-    """The MIME message of a queued mail."""
-    headers = {**mail.headers, "Message-ID": mail.rfc_id, "Date": _date_header()}
-    built = EmailMultiAlternatives(
-        subject=mail.subject,
-        body=mail.body_text,
-        from_email=mail.from_address,
-        to=[mail.to_address],
-        reply_to=[mail.reply_to] if mail.reply_to else None,
-        headers=headers,
-        connection=connection,
-    )
-    if mail.body_html:
-        built.attach_alternative(mail.body_html, "text/html")
-    for attachment in files:
-        with attachment.open() as stream:
-            built.attach(attachment.name, stream.read(), attachment.mimetype)
-    return built
-
-
-def _date_header() -> str:
-    from email.utils import format_datetime
-
-    return format_datetime(timezone.now())
-
-
-def _send_one(mail: OutgoingMail, files: Sequence[Any], connection: Any) -> None:
+def _send_one(mail: OutgoingMail, files: Sequence[Attachment], connection: BaseEmailBackend) -> bool:
+    """Try one mail; answers whether the connection is still good for the next one."""
     try:
-        built = build(mail, files, connection)
-        _with_envelope(connection, built, mail)
-    except (smtplib.SMTPRecipientsRefused, smtplib.SMTPResponseException, smtplib.SMTPSenderRefused) as exc:
-        code, text = _smtp_answer(exc)
+        hand_over(connection, mail, files)
+    except NotDeliverable as exc:
+        _fail(mail, FailureType.EMAIL_INVALID, str(exc))
+    except (smtplib.SMTPRecipientsRefused, smtplib.SMTPResponseException) as exc:
+        code, text = answer_of(exc)
         if 400 <= code < 500:
             _postpone(mail, FailureType.SMTP, f"{code} {text}")
         else:
             kind = FailureType.EMAIL_INVALID if isinstance(exc, smtplib.SMTPRecipientsRefused) else FailureType.SMTP
             _fail(mail, kind, f"{code} {text}")
-    except OSError as exc:
+        return code != SHUTTING_DOWN
+    except FileNotFoundError as exc:
+        logger.exception("a file of mail %s is gone", mail.pk)
+        _fail(mail, FailureType.UNKNOWN, f"{type(exc).__name__}: {exc}")
+    except OSError as exc:  # the connection, time-outs, smtplib's other errors
         _postpone(mail, FailureType.SMTP, f"{type(exc).__name__}: {exc}")
-    except Exception as exc:  # noqa: BLE001 - a mail that cannot be built must not stop the others
+        return False
+    except Exception as exc:
         logger.exception("mail %s could not be sent", mail.pk)
         _fail(mail, FailureType.UNKNOWN, f"{type(exc).__name__}: {exc}")
     else:
         _done(mail)
-
-
-def _with_envelope(connection: Any, built: EmailMultiAlternatives, mail: OutgoingMail) -> None:
-    """Hand over with the return path as envelope sender, so that bounces come to the bounce address."""
-    sender = getattr(connection, "connection", None)
-    if sender is not None and hasattr(sender, "sendmail") and mail.return_path:
-        envelope = "" if mail.return_path == "<>" else mail.return_path
-        message = built.message()
-        refused = sender.sendmail(envelope, built.recipients_plain(), message.as_bytes(linesep="\r\n")) if hasattr(
-            built, "recipients_plain"
-        ) else sender.sendmail(envelope, [_bare(r) for r in built.recipients()], message.as_bytes(linesep="\r\n"))
-        if refused:
-            raise smtplib.SMTPRecipientsRefused(refused)
-        return
-    connection.send_messages([built])
-
-
-def _bare(address: str) -> str:
-    from email.utils import parseaddr
-
-    return parseaddr(address)[1]
-
-
-def _smtp_answer(exc: Exception) -> tuple[int, str]:
-    if isinstance(exc, smtplib.SMTPRecipientsRefused):
-        code, text = next(iter(exc.recipients.values()), (550, b"refused"))
-    else:
-        code, text = getattr(exc, "smtp_code", 550), getattr(exc, "smtp_error", b"")
-    return int(code), text.decode("utf-8", "replace") if isinstance(text, bytes) else str(text)
+    return True
 
 
 def _done(mail: OutgoingMail) -> None:
@@ -211,9 +192,12 @@ def _tell(mail: OutgoingMail, status: str, failure: str = "", reason: str = "") 
 
 def release_stuck() -> int:
     """Mails whose worker died while sending: reported, not repeated."""
-    stuck = list(
-        OutgoingMail.objects.filter(state=OutgoingState.SENDING, claimed_at__lt=timezone.now() - STUCK_AFTER)
-    )
-    for mail in stuck:
-        _fail(mail, FailureType.UNKNOWN, _("Sending was interrupted; whether the mail left is not known."))
+    with transaction.atomic():
+        stuck = list(
+            OutgoingMail.objects.select_for_update(skip_locked=True, of=("self",)).filter(
+                state=OutgoingState.SENDING, claimed_at__lt=timezone.now() - STUCK_AFTER
+            )
+        )
+        for mail in stuck:
+            _fail(mail, FailureType.UNKNOWN, _("Sending was interrupted; whether the mail left is not known."))
     return len(stuck)
