@@ -14,6 +14,7 @@ class ContactsConfig(ModuleConfig):
     category = _("Platform")
     depends = ("core", "access", "api", "backoffice")
     platform = True
+    demo = "apps.contacts.demo.load"
     roles = (
         Role(
             code="contacts.user",
