@@ -11,6 +11,7 @@ import atexit
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -84,6 +85,32 @@ _let_the_flush_pass_append_only_tables()
 
 def pytest_unconfigure(config: pytest.Config) -> None:
     _stop_servers()
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(
+    request: pytest.FixtureRequest,
+    django_test_environment: None,
+    django_db_modify_db_settings: None,
+    django_db_blocker: Any,
+) -> None:
+    """A database of this process, copied from one that was migrated once; thrown away with the servers."""
+    from tests.database import prepare_test_database
+
+    if os.environ.get("MERIDIAN_TEST_DATABASE_URL"):
+        from django.test.utils import setup_databases, teardown_databases
+
+        with django_db_blocker.unblock():
+            made = setup_databases(verbosity=0, interactive=False)
+
+        def teardown() -> None:
+            with django_db_blocker.unblock():
+                teardown_databases(made, verbosity=0)
+
+        request.addfinalizer(teardown)
+        return
+    with django_db_blocker.unblock():
+        prepare_test_database()
 
 
 @pytest.fixture(autouse=True)
