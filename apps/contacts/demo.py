@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import datetime
 from decimal import Decimal
-from typing import Any
 
 from apps.access.constants import UserKind
 from apps.access.models import Company, User
@@ -23,26 +22,51 @@ AMERICA = "Harbor & Pine"
 # name, company that knows it, country, city, e-mail, phone; its people: name, e-mail, job, portal login
 CUSTOMERS: tuple[tuple[str, str, str, str, str, str, tuple[tuple[str, str, str, str], ...]], ...] = (
     (
-        "Universitair Ziekenhuis Lelie", EUROPE, "NL", "Leiden", "inkoop@lelie.example", "+31 71 555 0101",
+        "Universitair Ziekenhuis Lelie",
+        EUROPE,
+        "NL",
+        "Leiden",
+        "inkoop@lelie.example",
+        "+31 71 555 0101",
         (
             ("Ingrid Bakker", "ingrid@lelie.example", "Head of the laboratory", "portal"),
             ("Thijs Mulder", "thijs@lelie.example", "Technician", "thijs"),
         ),
     ),
     (
-        "Brouwerij De Haan", EUROPE, "BE", "Gent", "info@dehaan.example", "+32 9 555 01 22",
+        "Brouwerij De Haan",
+        EUROPE,
+        "BE",
+        "Gent",
+        "info@dehaan.example",
+        "+32 9 555 01 22",
         (("Lieve Claes", "lieve@dehaan.example", "Quality", "lieve"),),
     ),
     (
-        "Färberei Lindner", EUROPE, "DE", "Augsburg", "kontakt@lindner.example", "+49 821 555 0133",
+        "Färberei Lindner",
+        EUROPE,
+        "DE",
+        "Augsburg",
+        "kontakt@lindner.example",
+        "+49 821 555 0133",
         (("Jürgen Lindner", "juergen@lindner.example", "Owner", ""),),
     ),
     (
-        "Cascade Water Authority", AMERICA, "US", "Salem", "office@cascadewater.example", "+1 503 555 0144",
+        "Cascade Water Authority",
+        AMERICA,
+        "US",
+        "Salem",
+        "office@cascadewater.example",
+        "+1 503 555 0144",
         (("Ruth Okafor", "ruth@cascadewater.example", "Field services", "ruth"),),
     ),
     (
-        "Blue Heron Labs", AMERICA, "US", "Eugene", "hello@blueheron.example", "+1 541 555 0155",
+        "Blue Heron Labs",
+        AMERICA,
+        "US",
+        "Eugene",
+        "hello@blueheron.example",
+        "+1 541 555 0155",
         (("Sam Whitlock", "sam@blueheron.example", "Purchasing", ""),),
     ),
 )
@@ -74,12 +98,15 @@ def load(size: str, *, actor: Actor) -> None:
     _rates(companies[EUROPE], actor)
 
 
-def _people(entity: Partner, company: Company, people: tuple[tuple[str, str, str, str], ...], actor: Actor) -> None:
+def _people(
+    entity: Partner, company: Company, people: tuple[tuple[str, str, str, str], ...], actor: Actor
+) -> None:
     from apps.access.demo import set_demo_password
 
     for name, email, job, login in people:
         person = service_for(Partner).create_one(
-            {"name": name, "email": email, "job_position": job, "parent": entity, "company": company}, actor=actor
+            {"name": name, "email": email, "job_position": job, "parent": entity, "company": company},
+            actor=actor,
         )
         if login and not User.objects.filter(login=login).exists():
             user = create_user(
@@ -101,7 +128,7 @@ def _rates(company: Company, actor: Actor) -> None:
     for code, rate in RATES:
         currency = Currency.objects.get(code=code)
         if not CurrencyRate.objects.filter(currency=currency, date=start).exists():
-            values: dict[str, Any] = {"currency": currency, "date": start, "rate": Decimal(rate)}
-            if any(field.name == "base" for field in CurrencyRate._meta.fields):
-                values["base"] = company.currency_id
-            service_for(CurrencyRate).create_one(values, actor=actor)
+            service_for(CurrencyRate).create_one(
+                {"currency": currency, "base": company.currency_id, "date": start, "rate": Decimal(rate)},
+                actor=actor,
+            )

@@ -2,7 +2,7 @@
 
 from django.utils.translation import gettext_lazy as _
 
-from apps.core.declarations import MenuItem, Role, SettingSpec, SubtypeSpec
+from apps.core.declarations import MenuItem, ReportSpec, Role, SettingSpec, SubtypeSpec
 from apps.core.modules import ModuleConfig
 
 
@@ -67,6 +67,18 @@ class ProjectsConfig(ModuleConfig):
             "projects.ProjectCollaborator": "view",
         },
     }
+    report_specs = (
+        ReportSpec(
+            code="projects.task",
+            title=_("Task sheet"),
+            model="projects.Task",
+            builder="apps.projects.reports.task_sheet",
+            template="projects/reports/task.html",
+            filename="task-{pk}",
+            portal=True,
+        ),
+    )
+    demo = "apps.projects.demo.load"
     subtypes = (
         # Followers of a project who listen for new tasks follow each of them; those of a task follow its sub-tasks.
         SubtypeSpec("projects.new_tasks", _("New tasks"), model="projects.Project", sequence=10),
