@@ -5,10 +5,14 @@ from __future__ import annotations
 from types import SimpleNamespace
 
 import pytest
-from meridian_dummy.models import Gadget
+from django.db.models import QuerySet
+from django.urls import clear_url_caches
+from meridian_dummy.models import Gadget, GadgetMaker
 
+from apps.api import base
+from apps.core.records import service_for
 from apps.core.testkit import count_queries
-from tests.api.support import Rest, make_gadgets
+from tests.api.support import GadgetResource, Rest, build_urlconf, make_gadgets
 
 GADGETS = "test/gadgets/"
 
@@ -175,3 +179,45 @@ def test_extra_routes(world: SimpleNamespace, ann: Rest, boss: Rest, bob: Rest) 
     assert boss.post(f"{GADGETS}audit/", {"depth": 1}).data == {"depth": 1, "by": "max"}
     assert boss.post(f"{GADGETS}audit/", {"deep": 1}).status_code == 400
     assert boss.get(f"{GADGETS}audit/").status_code == 405
+
+
+def test_sub_collections(
+    world: SimpleNamespace, ann: Rest, bob: Rest, settings: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What another app attaches to records: rows of its own resource below each of them."""
+
+    def rows(parent: Gadget, *, actor: object, queryset: QuerySet[GadgetMaker]) -> QuerySet[GadgetMaker]:
+        return queryset.filter(pk__in=parent.makers.values("pk"))
+
+    def create(parent: Gadget, drafts: list[dict[str, object]], *, actor: object) -> list[GadgetMaker]:
+        made = service_for(GadgetMaker).create([{"name": d["title"]} for d in drafts], actor=world.system)
+        parent.makers.add(*made)
+        return made
+
+    sub = base.SubResource(
+        name="candidates",
+        model="dummy.GadgetMaker",
+        applies=lambda model: model is Gadget,
+        rows=rows,
+        create=create,
+        inputs={"title": base.Input(str, required=True)},
+        ordering=("-name",),
+    )
+    monkeypatch.setitem(base._subresources, "candidates", sub)
+    settings.ROOT_URLCONF = build_urlconf(GadgetResource)  # type: ignore[attr-defined]
+    clear_url_caches()
+    gadget, other = make_gadgets(world, 2)
+    url = f"{GADGETS}{gadget.pk}/candidates/"
+
+    one = ann.post(url, {"title": "Acme"})
+    many = ann.post(url, [{"title": "Bolt"}, {"title": "Cog"}])
+
+    assert one.status_code == 201, one.content
+    assert one.data["name"] == "Acme"
+    assert [row["name"] for row in many.data] == ["Bolt", "Cog"]
+    assert [row["name"] for row in ann.get(url).data["results"]] == ["Cog", "Bolt", "Acme"]
+    assert [row["name"] for row in ann.get(f"{url}?name__startswith=b").data["results"]] == ["Bolt"]
+    assert ann.get(f"{GADGETS}{other.pk}/candidates/").data["count"] == 0
+    assert bob.get(url).status_code == bob.post(url, {"title": "x"}).status_code == 404
+    assert list(ann.post(url, {"name": "x"}).data["fields"]) == ["name", "title"]
+    assert ann.delete(url).status_code == 405
