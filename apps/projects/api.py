@@ -13,7 +13,6 @@ from apps.api.base import Computed, Filter, Input, Resource, resource, route
 from apps.core.actor import Actor
 from apps.core.rules import get_visible
 from apps.core.unit_of_work import unit_of_work
-from apps.mail.selectors.addresses import aliases_of
 from apps.projects.constants import CLOSED_STATES
 from apps.projects.models import (
     Milestone,
@@ -26,7 +25,7 @@ from apps.projects.models import (
     TaskDependency,
     TaskStage,
 )
-from apps.projects.selectors.projects import favourites_of, task_counts_of
+from apps.projects.selectors.projects import aliases_of_projects, favourites_of, task_counts_of
 from apps.projects.selectors.tasks import open_blocker_counts, part_counts
 from apps.projects.services import quick_create, set_alias
 from apps.projects.types import TaskCounts
@@ -45,7 +44,7 @@ def _closed_task_count(pks: Sequence[int], *, actor: Actor) -> dict[int, int]:
 
 
 def _alias_address(pks: Sequence[int], *, actor: Actor) -> dict[int, str]:
-    known = aliases_of(Project._meta.label_lower, pks)
+    known = aliases_of_projects(pks)
     return {pk: known.get(pk, "") for pk in pks}
 
 

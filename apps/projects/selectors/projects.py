@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
 
 from django.db.models import Count, Exists, F, IntegerField, OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 
 from apps.core.actor import Actor
+from apps.mail.selectors.addresses import aliases_of
 from apps.projects.constants import CLOSED_STATES
 from apps.projects.models import Milestone, Project, Task
 from apps.projects.types import MilestoneFigures, TaskCounts
@@ -66,6 +67,11 @@ def milestone_figures(project_pks: Iterable[int], *, on: datetime.date) -> dict[
             exceeded=any(m.deadline is not None and m.deadline < on for m in ahead),
         )
     return figures
+
+
+def aliases_of_projects(project_pks: Collection[int]) -> dict[int, str]:
+    """E-mail addresses by project; projects without one are left out. One query."""
+    return aliases_of(Project._meta.label_lower, project_pks)
 
 
 def favourites_of(project_pks: Iterable[int], actor: Actor) -> set[int]:

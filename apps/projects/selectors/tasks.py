@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 from django.db import connection
-from django.db.models import Count, Q
+from django.db.models import Count, F, Q, QuerySet, Window
+from django.db.models.functions import RowNumber
 
 from apps.projects.constants import CLOSED_STATES
-from apps.projects.models import ProjectTaskStage, Task, TaskDependency, TaskStage
+from apps.projects.models import Project, ProjectTaskStage, Task, TaskAssignee, TaskDependency, TaskStage
 from apps.projects.types import TaskCounts
 
 _DESCENDANTS = """
@@ -81,3 +84,38 @@ def open_blocker_counts(task_pks: Iterable[int]) -> dict[int, int]:
         .annotate(n=Count("pk"))
     )
     return {row["task_id"]: row["n"] for row in rows}
+
+
+def assignee_names(task_pks: Iterable[int]) -> dict[int, list[str]]:
+    """Names of the assignees by task, in alphabetical order. One query."""
+    names: dict[int, list[str]] = defaultdict(list)
+    rows = TaskAssignee.objects.filter(task__in=list(task_pks)).order_by("user__name", "user_id")
+    for task_pk, name in rows.values_list("task_id", "user__name"):
+        names[task_pk].append(name)
+    return dict(names)
+
+
+@dataclass(frozen=True, slots=True)
+class BoardColumn:
+    """A stage of a board: how many tasks are in it, and the first of them."""
+
+    stage: TaskStage
+    count: int
+    tasks: Sequence[Task]
+
+    @property
+    def hidden(self) -> int:
+        return self.count - len(self.tasks)
+
+
+def board_columns(rows: QuerySet[Task], project: Project, *, limit: int = 20) -> list[BoardColumn]:
+    """The columns of a project over rows that the reader may see. Three queries, whatever their number."""
+    stages = list(project.stages.order_by("sequence", "pk"))
+    counted = rows.order_by().values("stage_id").annotate(n=Count("pk"))
+    counts = {row["stage_id"]: row["n"] for row in counted}
+    order = [F("priority").desc(), "sequence", F("date_deadline").asc(), F("pk").desc()]
+    ranked = rows.annotate(place=Window(RowNumber(), partition_by="stage_id", order_by=order))
+    shown: dict[int | None, list[Task]] = defaultdict(list)
+    for task in ranked.filter(place__lte=limit).order_by("place"):
+        shown[task.stage_id].append(task)
+    return [BoardColumn(stage, counts.get(stage.pk, 0), shown[stage.pk]) for stage in stages]
