@@ -11,6 +11,7 @@ from apps.api.registry import plans, urlpatterns_for
 from apps.api.views import UnknownAddress
 
 urlpatterns = [
+    path(PREFIX, documents.IndexView.as_view(), name="api-index"),
     path(f"{PREFIX}schema/", documents.SchemaView.as_view(), name="api-schema"),
     path(f"{PREFIX}docs/", documents.docs, name="api-docs"),
     *urlpatterns_for(plans().values(), declared_endpoints()),

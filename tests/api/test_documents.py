@@ -105,6 +105,16 @@ def test_the_document_is_served_without_a_token() -> None:
 
 
 @pytest.mark.django_db
+def test_the_index_leads_to_every_resource() -> None:
+    index = Client().get("/api/v1/").json()
+
+    assert index["schema"] == "http://testserver/api/v1/schema/"
+    assert set(index["resources"]) == set(plans())
+    for url in index["resources"].values():
+        assert Client().get(url.removeprefix("http://testserver")).status_code == 401
+
+
+@pytest.mark.django_db
 def test_the_page_uses_files_of_this_server_only() -> None:
     response = Client().get("/api/v1/docs/")
     html = response.content.decode()
