@@ -11,6 +11,6 @@ class PortalConfig(ModuleConfig):
     title = _("Portal")
     summary = _("Sign-in, home, lists and document pages for customers and vendors; links with a token.")
     category = _("Platform")
-    depends = ("core", "access", "contacts", "chatter", "reports")
+    depends = ("core", "access", "backoffice", "contacts", "chatter", "reports")
     platform = True
     urls = "apps.portal.urls"

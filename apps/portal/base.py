@@ -8,6 +8,7 @@ documents are opened by ``open_document``, which knows the three ways in: rule, 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import date, timedelta
 from functools import wraps
 from itertools import groupby
@@ -19,14 +20,24 @@ from django.db.models import Q
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect, QueryDict
 from django.shortcuts import render
 from django.utils.dateparse import parse_date
-from django.utils.http import urlencode, url_has_allowed_host_and_scheme
+from django.utils.http import url_has_allowed_host_and_scheme, urlencode
+from django.utils.translation import gettext as _
 
-from apps.core.actor import PUBLIC, Actor
-from apps.core.errors import BusinessError, NotAuthenticated, NotVisible, PermissionDenied
+from apps.access.services.users import is_local_path
+from apps.core.actor import PORTAL, PUBLIC, Actor
+from apps.core.errors import BusinessError, NotAuthenticated, NotVisible, PermissionDenied, ValidationFailed
 from apps.core.rules import visible
-from apps.portal.tokens import ensure_token, link, person_hash, token_fits
+from apps.portal.tokens import (
+    access_by,
+    ensure_token,
+    link,
+    person_hash,
+    rotate_token,
+    share_link,
+    token_fits,
+)
 from apps.portal.types import Choice, Crumb, Group, GroupBy, Pager, PortalList, SearchIn, Sort
-from apps.reports.views import document_response
+from apps.reports.views import document_response, page_response
 
 M = TypeVar("M", bound=models.Model)
 View = Callable[..., HttpResponseBase]
@@ -39,17 +50,23 @@ __all__ = [
     "PortalList",
     "SearchIn",
     "Sort",
+    "access_by",
     "actor_of",
     "document_page",
     "ensure_token",
     "link",
     "local_path",
+    "login_redirect",
     "neighbours",
     "open_document",
     "person_hash",
     "portal_page",
+    "portal_path",
     "register_portal_url",
+    "remember",
+    "rotate_token",
     "see_other",
+    "share_link",
     "show_list",
     "token_fits",
 ]
@@ -84,9 +101,9 @@ def see_other(url: str) -> HttpResponseRedirect:
     return SeeOther(url)
 
 
-def local_path(wanted: str | None, request: HttpRequest, default: str = HOME) -> str:
-    """``wanted`` when it leads to a page of this very host, else ``default``."""
-    if wanted and url_has_allowed_host_and_scheme(wanted, allowed_hosts={request.get_host()}):
+def local_path(wanted: str | None, default: str = HOME) -> str:
+    """``wanted`` when it is a path of this site, else ``default``."""
+    if wanted and is_local_path(wanted) and url_has_allowed_host_and_scheme(wanted, allowed_hosts=None):
         return wanted
     return default
 
@@ -113,8 +130,12 @@ def portal_page(*, public: bool = False) -> Callable[[View], View]:
                 return login_redirect(request)
             except BusinessError as exc:
                 response = render(request, "portal/message.html", {"message": exc.message}, status=exc.status)
+                if exc.status == 503:
+                    response["Retry-After"] = "3"
             response["Cache-Control"] = "private, no-store"
-            response["Referrer-Policy"] = "no-referrer" if "access_token" in request.GET else "same-origin"
+            # Addresses may hold a token, which no other site learns. Not "no-referrer": browsers then send their forms
+            # with "Origin: null", which the protection against forged requests refuses.
+            response["Referrer-Policy"] = "same-origin"
             return response
 
         return guarded
@@ -155,12 +176,17 @@ def document_page(
     report: str = "",
     list_key: str = "",
 ) -> HttpResponseBase:
-    """Show a document, or its report when ``report_type`` asks for one (``html``, ``pdf`` or ``text``)."""
+    """Show a document, or its report when ``report_type`` asks for one (``html``, ``pdf`` or ``text``).
+
+    The address ends with the record's key. Templates extend ``portal/document.html`` and get besides ``context``:
+    ``record by_token access_token crumbs pdf_url previous_url next_url``.
+    """
     wanted = request.GET.get("report_type", "")
     if wanted and report:
         return _report(request, record, report, wanted, by_token=by_token)
     token = request.GET.get("access_token", "") if by_token else ""
     previous, following = neighbours(request, list_key, record.pk)
+    query = f"?{urlencode({'access_token': token})}" if token else ""
     return render(
         request,
         template,
@@ -172,6 +198,8 @@ def document_page(
             "crumbs": crumbs,
             "previous": previous,
             "next": following,
+            "previous_url": _sibling(request.path, previous, query),
+            "next_url": _sibling(request.path, following, query),
             "pdf_url": _report_url(request, record, token) if report else "",
         },
     )
@@ -182,29 +210,32 @@ def _report_url(request: HttpRequest, record: models.Model, token: str) -> str:
     return f"{request.path}?{urlencode(query)}"
 
 
-def _report(request: HttpRequest, record: models.Model, code: str, wanted: str, *, by_token: bool) -> HttpResponseBase:
-    from apps.core.errors import ValidationFailed
+def _sibling(path: str, pk: int | None, query: str) -> str:
+    """The address of another record of the list that was shown last; a link's token comes along."""
+    return f"{path.rpartition('/')[0]}/{pk}{query}" if pk is not None else ""
 
+
+def _report(request: HttpRequest, record: models.Model, code: str, wanted: str, *, by_token: bool) -> HttpResponseBase:
+    if wanted not in ("html", "pdf", "text"):
+        raise ValidationFailed(_("'%(kind)s' is not a kind of document. Use html, pdf or text.") % {"kind": wanted[:40]})
+    actor = _as_bearer(request) if by_token else actor_of(request)
     if wanted != "pdf":
-        raise ValidationFailed(f"'{wanted}' is not a kind of document. Use report_type=pdf.")
+        return page_response(code, [record.pk], actor=actor, plain=wanted == "text", trusted=True)
     download = request.GET.get("download", "").lower() not in ("", "0", "false")
-    response: HttpResponseBase = document_response(
-        code, [record.pk], actor=actor_of(request) if not by_token else _as_bearer(request), download=download,
-        trusted=True,
-    )
+    response: HttpResponseBase = document_response(code, [record.pk], actor=actor, download=download, trusted=True)
     return response
 
 
 def _as_bearer(request: HttpRequest) -> Actor:
     """Who a link with a token makes of a visitor: a customer who sees this one document."""
-    from dataclasses import replace
-
-    return replace(actor_of(request), kind="portal")
+    return replace(actor_of(request), kind=PORTAL)
 
 
 def remember(request: HttpRequest, key: str, pks: Sequence[int]) -> None:
     """Keep the first keys of a list, so that document pages can lead to the next and previous one."""
-    request.session[f"portal.{key}"] = list(pks[:KEPT_IDS])
+    kept = list(pks[:KEPT_IDS])
+    if request.session.get(f"portal.{key}") != kept:  # looking at the same page again writes nothing
+        request.session[f"portal.{key}"] = kept
 
 
 def neighbours(request: HttpRequest, key: str, pk: int) -> tuple[int | None, int | None]:
@@ -271,7 +302,7 @@ def show_list(
     found = found.order_by(*(group.order if group else ()), *spec.sorts[sortby].order, "-pk")
 
     paginator = Paginator(found, spec.page_size)
-    shown = paginator.get_page(max(1, page))
+    shown = paginator.get_page(max(1, page))  # a page behind the last one is the last one
     records = list(shown.object_list)
     remember(request, spec.key, [record.pk for record in records])
     chosen = {

@@ -6,7 +6,7 @@ from django.urls import path
 from django.views.generic import RedirectView
 
 from apps.core.modules import import_if_present, running
-from apps.portal.views import account, home
+from apps.portal.views import account, home, leaving
 
 
 def _module_pages() -> list[Any]:
@@ -23,6 +23,8 @@ urlpatterns = [
     path("my/home", home.home),
     path("my/counters", home.counters, name="portal-counters"),
     path("my/account", account.account, name="portal-account"),
+    path("my/account/states", account.states, name="portal-states"),
+    path("my/deactivate_account", leaving.deactivate_account, name="portal-deactivate"),
     path("my/security", RedirectView.as_view(url="/web/security", query_string=True), name="portal-security"),
     path("mail/view", home.mail_view, name="mail-view"),
     *_module_pages(),

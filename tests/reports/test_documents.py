@@ -48,7 +48,8 @@ def test_a_document_is_ordered_and_rendered_by_a_worker(
     document.refresh_from_db()
     assert (document.model, document.pks, document.filename) == ("dummy.gadget", [gadget.pk], f"gadget-{gadget.pk}.pdf")
     assert (document.state, document.error) == (State.READY, "")
-    assert document.seconds is not None and document.seconds > 0
+    assert document.seconds is not None
+    assert document.seconds > 0
     file = wait_for(document, seconds=0)
     assert file.mimetype == "application/pdf"
     assert (file.model, file.object_id) == ("reports.rendereddocument", document.pk)

@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 from django.apps import apps
+from django.db import models
 from django.http import HttpRequest, HttpResponseBase, JsonResponse
 from django.shortcuts import render
 from django.utils.http import urlencode
-from django.views.decorators.http import require_GET, require_POST
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_POST, require_safe
 
-from apps.chatter.hooks import collect_record_urls
+from apps.backoffice.base import record_url
 from apps.core import modules
+from apps.core.actor import Actor
 from apps.core.checks import resolve
 from apps.core.declarations import PortalCard
 from apps.core.rules import visible
-from apps.portal.base import actor_of, portal_page, portal_path, see_other
+from apps.portal.base import HOME, actor_of, login_redirect, portal_page, portal_path, see_other
 from apps.portal.tokens import token_fits
+
+_NUMBER = re.compile(r"[0-9]{1,18}")
+_CARRIED = ("access_token", "pid", "hash")
 
 
 def cards() -> list[PortalCard]:
@@ -26,12 +33,16 @@ def cards() -> list[PortalCard]:
     return sorted(found, key=lambda card: (card.sequence, card.key))
 
 
-@require_GET
+def count_of(card: PortalCard, actor: Actor) -> int:
+    return int(resolve(card.counter)(actor))
+
+
+@require_safe
 @portal_page()
 def home(request: HttpRequest) -> HttpResponseBase:
     """Cards with their counts; a card with nothing behind it hides."""
     actor = actor_of(request)
-    shown = [(card, resolve(card.counter)(actor)) for card in cards()]
+    shown = [(card, count_of(card, actor)) for card in cards()]
     return render(request, "portal/home.html", {"cards": [(card, count) for card, count in shown if count]})
 
 
@@ -42,35 +53,41 @@ def counters(request: HttpRequest) -> HttpResponseBase:
     try:
         body: Any = json.loads(request.body or b"{}")
         wanted = body.get("params", body).get("counters", [])
-    except (ValueError, AttributeError):
-        return JsonResponse({"code": "invalid", "message": "Send {\"params\": {\"counters\": [...]}}."}, status=400)
-    known = {card.key: card for card in cards()}
+        names = {name for name in wanted if isinstance(name, str)}
+    except (ValueError, AttributeError, TypeError, RecursionError):
+        return JsonResponse(
+            {"code": "invalid", "message": 'Send {"params": {"counters": ["task_count"]}}.'}, status=400
+        )
     actor = actor_of(request)
-    result = {name: resolve(known[name].counter)(actor) for name in wanted if name in known}
+    result = {card.key: count_of(card, actor) for card in cards() if card.key in names}
     return JsonResponse({"jsonrpc": "2.0", "id": body.get("id"), "result": result})
 
 
-@require_GET
+@never_cache
+@require_safe
 def mail_view(request: HttpRequest) -> HttpResponseBase:
-    """``/mail/view?model=&res_id=&access_token=``: to the back office, to the portal page, or to the login."""
+    """``/mail/view?model=&res_id=&access_token=``: employees to the back office, customers and bearers of a token to
+    the portal page, nobody to the login. What is not there and what is forbidden lead to the same place."""
     actor = actor_of(request)
-    login = see_other(f"/web/login?{urlencode({'redirect': request.get_full_path()})}")
-    label, pk = request.GET.get("model", ""), request.GET.get("res_id", "")
-    if not pk.isdigit() or len(pk) > 18:
-        return see_other("/my")
-    try:
-        model = apps.get_model(label)
-    except (LookupError, ValueError):
-        return see_other("/my") if actor.user_pk else login
-    own = visible(model, actor).filter(pk=int(pk)).first() if actor.user_pk else None
-    if own is not None and actor.is_internal:
-        offered = [url for url in collect_record_urls.run(record=own, audience="internal") if url]
-        return see_other(offered[0] if offered else "/admin/")
-    if own is not None and portal_path(own):
-        return see_other(portal_path(own))
-    record = model._base_manager.filter(pk=int(pk)).first()
+    model, pk = _model_of(request.GET.get("model", "")), request.GET.get("res_id", "")
+    away = see_other(HOME) if actor.user_pk is not None else login_redirect(request)
+    if model is None or not _NUMBER.fullmatch(pk):
+        return away
+    if actor.user_pk is not None:
+        own = visible(model, actor).filter(pk=int(pk)).first()
+        if own is not None:
+            target = (record_url(own) if actor.is_internal else "") or portal_path(own)
+            return see_other(target) if target else away
     given = request.GET.get("access_token", "")
-    if record is not None and given and token_fits(record, given) and portal_path(record):
-        kept = {key: request.GET[key] for key in ("access_token", "pid", "hash") if key in request.GET}
-        return see_other(f"{portal_path(record)}?{urlencode(kept)}")
-    return see_other("/my") if actor.user_pk else login
+    record = model._base_manager.filter(pk=int(pk)).first() if given else None
+    if record is None or not token_fits(record, given) or not portal_path(record):
+        return away
+    carried = {name: request.GET[name] for name in _CARRIED if name in request.GET}
+    return see_other(f"{portal_path(record)}?{urlencode(carried)}")
+
+
+def _model_of(label: str) -> type[models.Model] | None:
+    try:
+        return apps.get_model(label)
+    except (LookupError, ValueError):
+        return None
