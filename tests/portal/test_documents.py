@@ -11,7 +11,7 @@ import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 
-from apps.chatter.constants import NOTE
+from apps.chatter.constants import COMMENT, NOTE
 from apps.chatter.models import Attachment, Message
 from apps.chatter.services.posting import post_message
 from apps.portal.tokens import access_by, ensure_token, link, person_hash, person_of, rotate_token, share_link
@@ -289,7 +289,7 @@ def test_unknown_kinds_of_report_are_refused(pia: Client, world: SimpleNamespace
 # --------------------------------------------------------------------------------------------------------- the thread
 def test_customers_never_see_notes(pia: Client, visitor: Client, world: SimpleNamespace) -> None:
     post_message(world.task, actor=world.ann, body="The customer is difficult", subtype=NOTE)
-    post_message(world.task, actor=world.ann, body="We will call you")
+    post_message(world.task, actor=world.ann, body="We will call you", subtype=COMMENT)
     address = link(world.task, f"/my/samples/{world.task.pk}", partner_pk=world.partner.pk)
 
     for html in (pia.get(f"/my/samples/{world.task.pk}"), visitor.get(address), signed_in(world.users.ann).get(address)):
