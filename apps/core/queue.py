@@ -23,7 +23,9 @@ class UnknownTask(LookupError):
 def _task(name: str) -> Any:
     from celery import current_app
 
-    current_app.loader.import_default_modules()
+    if name not in current_app.tasks:
+        # Not at every call: besides importing the task modules, this runs all of Django's system checks.
+        current_app.loader.import_default_modules()
     try:
         return current_app.tasks[name]
     except KeyError:
