@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.utils.translation import gettext_lazy as _
 
 from apps.backoffice.base import RecordAdmin, RecordInline, backoffice
-from apps.contacts.models import BankAccount, CurrencyRate, Industry, Partner, PartnerTag
+from apps.contacts.models import BankAccount, CurrencyRate, Industry, Partner, PartnerMerge, PartnerTag
 
 
 class BankAccountInline(RecordInline):
@@ -73,10 +73,24 @@ class IndustryAdmin(RecordAdmin):
 @backoffice(BankAccount)
 class BankAccountAdmin(RecordAdmin):
     list_display = ("number", "partner", "bank_name", "bic", "currency", "trusted")
-    list_filter = ("kind", "currency")
+    list_filter = ("kind", "currency", "trusted")
+    fieldsets = (
+        (None, {"fields": ("partner", ("number", "holder"), ("bank_name", "bic"), ("currency", "sequence"), "active")}),
+        (_("Trust"), {"fields": (("trusted", "trusted_at", "trusted_by"),)}),
+    )
+    readonly_fields = ("trusted", "trusted_at", "trusted_by")
 
 
 @backoffice(CurrencyRate)
 class CurrencyRateAdmin(RecordAdmin):
     list_display = ("currency", "date", "rate", "base", "company")
     list_filter = ("currency", "date")
+    fieldsets = ((None, {"fields": (("currency", "date"), ("rate", "base"), "company")}),)
+    select_fields = ("currency", "base")
+
+
+@backoffice(PartnerMerge)
+class PartnerMergeAdmin(RecordAdmin):
+    list_display = ("destination", "names", "created_by", "created_at", "undone_at")
+    fieldsets = ((None, {"fields": ("destination", "names", "undone_at")}),)
+    readonly_fields = ("destination", "names", "undone_at")
