@@ -36,7 +36,8 @@ def safe_redirect(request: HttpRequest, user: User | None = None) -> str:
 def page(request: HttpRequest, template: str, context: dict[str, Any] | None = None, *, status: int = 200) -> HttpResponse:
     """A page that no cache keeps and that tells no other site where it was."""
     answer = render(request, f"access/{template}.html", context or {}, status=status)
-    answer["Referrer-Policy"] = "no-referrer"
+    # Not "no-referrer": browsers would then send the form with "Origin: null", which is refused.
+    answer["Referrer-Policy"] = "same-origin"
     return answer
 
 
