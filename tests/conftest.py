@@ -10,6 +10,7 @@ from __future__ import annotations
 import atexit
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -89,28 +90,25 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 @pytest.fixture(scope="session")
 def django_db_setup(
-    request: pytest.FixtureRequest,
     django_test_environment: None,
     django_db_modify_db_settings: None,
     django_db_blocker: Any,
-) -> None:
+) -> Iterator[None]:
     """A database of this process, copied from one that was migrated once; thrown away with the servers."""
+    from django.test.utils import setup_databases, teardown_databases
+
     from tests.database import prepare_test_database
 
-    if os.environ.get("MERIDIAN_TEST_DATABASE_URL"):
-        from django.test.utils import setup_databases, teardown_databases
-
+    if not os.environ.get("MERIDIAN_TEST_DATABASE_URL"):
         with django_db_blocker.unblock():
-            made = setup_databases(verbosity=0, interactive=False)
-
-        def teardown() -> None:
-            with django_db_blocker.unblock():
-                teardown_databases(made, verbosity=0)
-
-        request.addfinalizer(teardown)
+            prepare_test_database()
+        yield
         return
     with django_db_blocker.unblock():
-        prepare_test_database()
+        made = setup_databases(verbosity=0, interactive=False)
+    yield
+    with django_db_blocker.unblock():
+        teardown_databases(made, verbosity=0)
 
 
 @pytest.fixture(autouse=True)
