@@ -246,21 +246,21 @@ async def test_a_listener_that_lags_behind_is_told_to_load_afresh() -> None:
 
 
 @in_event_loop
-async def test_one_reader_serves_all_listeners_and_ends_with_the_last(world: World) -> None:
-    async with listening(world.ann), listening(world.bob), listening(world.eve):
-        centre = live.hub()
-        during = centre.listeners
-        reader = centre._reader
-    for _wait in range(50):  # the loop ends generators that nobody reads any more in turns of its own
-        if not centre.listeners:
-            break
-        await asyncio.sleep(0.05)
+async def test_one_reader_serves_all_listeners_and_ends_with_the_last() -> None:
+    centre = live.hub()
+    streams = [live.listen(["user:1"], since=None, ping=5, lifetime=30) for _n in range(3)]
+    greetings = [await anext(stream) for stream in streams]
+    during, reader = centre.listeners, centre._reader
+    live.publish("user:1", "test", {"n": 1})
+    heard = [await anext(stream) for stream in streams]
 
-    assert during == 3
-    assert reader is not None
-    assert centre.listeners == 0
-    assert centre._reader is None
-    assert not live_view._open_streams
+    for stream in streams:
+        await stream.aclose()
+
+    assert {notice.kind for notice in greetings if notice} == {"hello"}
+    assert [notice.data for notice in heard if notice] == [{"n": 1}] * 3
+    assert (during, reader is not None) == (3, True)
+    assert (centre.listeners, centre._reader) == (0, None)
 
 
 @in_event_loop

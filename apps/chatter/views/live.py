@@ -14,6 +14,7 @@ from typing import Any
 import redis
 from asgiref.sync import SyncToAsync, sync_to_async
 from django.apps import apps
+from django.core.cache import caches
 from django.core.handlers.asgi import ASGIRequest
 from django.db import connections
 from django.http import HttpRequest, HttpResponseBase, JsonResponse, StreamingHttpResponse
@@ -94,7 +95,7 @@ def _authorise(request: HttpRequest) -> tuple[int | None, list[str]]:
         return None, []
     finally:
         if isinstance(request, ASGIRequest):
-            connections.close_all()  # the stream needs no database; others do
+            _let_go()
 
 
 def _actor(request: HttpRequest) -> Actor | None:
@@ -129,6 +130,15 @@ def _model(label: str) -> Any | None:
         return apps.get_model(label)
     except (LookupError, ValueError):
         return None
+
+
+def _let_go() -> None:
+    """The stream needs neither database nor cache any more, and others do. Django keeps a client of the cache, with
+    connections of its own, for every request that is open under ASGI, and its ``close()`` leaves them open."""
+    connections.close_all()
+    for backend in caches.all(initialized_only=True):
+        for pool in getattr(getattr(backend, "_cache", None), "_pools", {}).values():
+            pool.disconnect()
 
 
 def _give_thread_back() -> None:
