@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from apps.chatter.services import tracking
+from apps.contacts.hooks import collect_merge
 from apps.core.actor import Actor
 from apps.core.hooks import collect_changes, collect_created, collect_deleting
 from apps.core.unit_of_work import Change
@@ -23,3 +24,9 @@ def log_created(created: list[Any], actor: Actor) -> None:
 @collect_deleting.register
 def forget_records(records: list[Any], actor: Actor) -> None:
     tracking.forget_records(records, actor=actor)
+
+
+@collect_merge.register
+def keep_threads(destination: Any, sources: list[Any], journal: Any, actor: Actor) -> tuple[str, Any]:
+    """The threads of merged contacts go on in the one that stays."""
+    return "chatter.threads", tracking.move_threads(destination, sources)

@@ -246,3 +246,16 @@ def public_tracked(message_pks: Sequence[int]) -> dict[int, list[TrackedView]]:
         if row.field in public_fields_of(models_of.get(row.message_id, "")):
             by_message[row.message_id].append(TrackedView(row.field, row.label, row.old_text, row.new_text))
     return by_message
+
+
+def tracked_of(pks: Iterable[int], *, actor: Actor) -> dict[int, list[dict[str, str]]]:
+    """Changes that belong to messages, as far as they exist for the actor: ``{field, label, old, new}``. Two queries."""
+    messages = list(visible(Message, actor).filter(pk__in=list(pks)).only("pk", "model"))
+    found = _tracked(messages, actor, public=not reads_internal(actor))
+    return {
+        message.pk: [
+            {"field": row.field, "label": row.label, "old": row.old, "new": row.new}
+            for row in found.get(message.pk, ())
+        ]
+        for message in messages
+    }

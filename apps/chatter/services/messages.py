@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 
 from apps.chatter.constants import LIVE_CHANGED, NOTE
 from apps.chatter.models import Attachment, Message
-from apps.chatter.selectors.subtypes import subtype
+from apps.chatter.selectors.subtypes import subtype, subtype_by_pk
 from apps.chatter.selectors.threads import thread_record
 from apps.chatter.services.notices import tell_watchers
 from apps.chatter.services.posting import post_message
@@ -65,7 +65,8 @@ def _subtype_code(value: Any, actor: Actor) -> str:
     """A code or a row; employees who say nothing write a note, people from outside a comment."""
     if value in (None, ""):
         return NOTE if actor.is_internal or actor.is_system else "chatter.comment"
-    code = value.code if hasattr(value, "code") else str(value)
+    known = subtype_by_pk(value) if isinstance(value, int) else None
+    code = known.code if known else value.code if hasattr(value, "code") else str(value)
     try:
         return subtype(code).code
     except LookupError as exc:

@@ -335,3 +335,22 @@ def forget_records(records: Sequence[models.Model], *, actor: Actor) -> None:
             if label == model._meta.label_lower:
                 continue
             model._base_manager.filter(model=label, object_id__in=pks).delete()
+
+
+def move_threads(destination: models.Model, sources: Sequence[models.Model]) -> dict[str, list[int]]:
+    """Give the threads of merged records to the one that stays; who followed both follows once. Answers the keys of
+    the rows that moved, by table, so that it can be taken back."""
+    target = ref_of(destination)
+    pks = [record.pk for record in sources]
+    moved: dict[str, list[int]] = {}
+    for model in (Message, Activity, Attachment):
+        rows = model._base_manager.filter(model=target.model, object_id__in=pks)
+        if model is Attachment:
+            rows = rows.filter(field="")
+        moved[model._meta.model_name or ""] = list(rows.values_list("pk", flat=True))
+        model._base_manager.filter(pk__in=moved[model._meta.model_name or ""]).update(object_id=target.pk)
+    followers = Follower.objects.filter(model=target.model, object_id__in=pks).values_list(
+        "partner_id", flat=True
+    )
+    add_followers((target, partner_pk) for partner_pk in sorted(set(followers)))
+    return moved
