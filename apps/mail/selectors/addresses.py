@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 
 from django.db.models import Case, IntegerField, Q, Value, When
 
@@ -46,14 +46,19 @@ def aliases_of(model: str, pks: Collection[int]) -> dict[int, str]:
     return {int(row.owner_pk): row.address for row in rows.order_by("-pk") if row.owner_pk is not None}
 
 
-def own_addresses(addresses: Iterable[str]) -> set[str]:
-    """Those of the (normalised) addresses that are ours: aliases, catch-all, bounce and sender addresses."""
+def active_domains() -> list[AliasDomain]:
+    return list(AliasDomain.objects.filter(active=True))
+
+
+def own_addresses(addresses: Iterable[str], *, domains: Sequence[AliasDomain] | None = None) -> set[str]:
+    """Those of the (normalised) addresses that are ours: aliases, catch-all, bounce and sender addresses. ``domains``
+    are the active ones when the caller has them."""
     wanted = {address for address in addresses if "@" in address}
     if not wanted:
         return set()
     locals_ = {address.partition("@")[0] for address in wanted}
     ours: set[str] = set()
-    for domain in AliasDomain.objects.filter(active=True):
+    for domain in active_domains() if domains is None else domains:
         ours |= {domain.bounce_address, domain.catchall_address, domain.notifications_address}
     for alias in Alias.objects.select_related("domain").filter(local_part__in=locals_, active=True):
         ours.add(alias.address)
@@ -61,11 +66,17 @@ def own_addresses(addresses: Iterable[str]) -> set[str]:
 
 
 def find_author(
-    address: str, *, thread: RecordRef | None = None, owner: RecordRef | None = None, company_pk: int | None = None
+    address: str,
+    *,
+    thread: RecordRef | None = None,
+    owner: RecordRef | None = None,
+    company_pk: int | None = None,
+    ours: Collection[str] | None = None,
 ) -> Partner | None:
     """Whose a normalised address is: a follower of the thread or its owner first, then somebody with a login, then
-    anybody, of the company before those of no company. Our own addresses are nobody's."""
-    if not address or own_addresses([address]):
+    anybody, of the company before those of no company. Our own addresses are nobody's; ``ours`` names them when the
+    caller knows them."""
+    if not address or address in (own_addresses([address]) if ours is None else ours):
         return None
     follows = Q(pk__in=[])
     for ref in (thread, owner):

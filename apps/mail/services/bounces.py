@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
@@ -15,7 +17,7 @@ from apps.mail.constants import OutgoingState
 from apps.mail.events import AddressBounced
 from apps.mail.models import AddressHealth, AliasDomain, OutgoingMail
 from apps.mail.parsing.address import normalise_address
-from apps.mail.parsing.types import Classification, MailKind, ParsedMail
+from apps.mail.parsing.types import Classification, MailKind, ParsedMail, ReportRecipient
 
 REPORTS = (
     MailKind.BOUNCE,
@@ -26,12 +28,12 @@ REPORTS = (
 )
 
 
-def is_report(parsed: ParsedMail, kind: Classification) -> bool:
+def is_report(parsed: ParsedMail, kind: Classification, domains: Sequence[AliasDomain]) -> bool:
     """A report by its form or wording, or anything sent to a bounce address of ours."""
     if kind.kind in REPORTS:
         return True
     to = {address.normalised for address in (*parsed.delivered_to, *parsed.to)}
-    return bool(to) and any(domain.bounce_address in to for domain in AliasDomain.objects.filter(active=True))
+    return bool(to) and any(domain.bounce_address in to for domain in domains)
 
 
 def record_report(parsed: ParsedMail, kind: Classification, *, actor: Actor) -> str:
@@ -43,7 +45,7 @@ def record_report(parsed: ParsedMail, kind: Classification, *, actor: Actor) -> 
     if kind.kind is not MailKind.BOUNCE and not failed:
         return _("A report without a failure (%(kind)s).") % {"kind": kind.kind.value}
     waiting = _notifications(message)
-    addresses = [(normalise_address(item.address) or item.address.lower(), item) for item in failed]
+    addresses: list[tuple[str, ReportRecipient | None]] = [(normalise_address(item.address) or item.address.lower(), item) for item in failed]
     if not addresses and len(waiting) == 1:
         partner = waiting[0].partner
         addresses = [(partner.email_normalized or "", None)]

@@ -25,7 +25,7 @@ from apps.core.html import text_to_html
 from apps.core.unit_of_work import current, unit_of_work
 from apps.mail.constants import LOOP_WINDOW, AliasStatus, IncomingState, Policy
 from apps.mail.events import MailAccepted
-from apps.mail.models import AddressHealth, Alias, IncomingMail
+from apps.mail.models import AddressHealth, Alias, AliasDomain, IncomingMail
 from apps.mail.parsing.sanitize import sanitize_html
 from apps.mail.parsing.types import Address, Classification, MailKind, ParsedMail
 from apps.mail.selectors.addresses import find_author, own_addresses
@@ -46,14 +46,16 @@ class Outcome:
     created: bool = False
     state: str = IncomingState.IGNORED
     reason: str = ""
+    ours: set[str] = field(default_factory=set)  # those of the mail's addresses that are our own
 
 
 def is_known(message_id: str) -> bool:
     """Whether a message with this id is here: the same mail through another mailbox, or one of our own."""
     return (
         Message.objects.filter(message_id=message_id).exists()
-        or IncomingMail.objects.filter(message_id=message_id, state=IncomingState.ACCEPTED, records__0__isnull=False)
-        .exists()
+        or IncomingMail.objects.filter(
+            message_id=message_id, state=IncomingState.ACCEPTED, records__0__isnull=False
+        ).exists()
     )
 
 
@@ -72,14 +74,24 @@ def is_authenticated(parsed: ParsedMail) -> bool:
 
 
 def deliver(
-    parsed: ParsedMail, kind: Classification, routes: Sequence[Route], *, log: IncomingMail, actor: Actor
+    parsed: ParsedMail,
+    kind: Classification,
+    routes: Sequence[Route],
+    domains: Sequence[AliasDomain],
+    *,
+    log: IncomingMail,
+    actor: Actor,
 ) -> Outcome:
     """Bring a mail to all its routes. A route that is refused (policy, wrong set-up) is answered to the sender; the
     others still happen."""
-    outcome = Outcome()
+    people = [parsed.from_] if parsed.from_ is not None else []
+    people += [*parsed.to, *parsed.cc, *parsed.delivered_to]
+    outcome = Outcome(ours=own_addresses([a.normalised for a in people if a.normalised], domains=domains))
     aliases = {
         alias.pk: alias
-        for alias in Alias.objects.select_related("domain").filter(pk__in=[r.alias_pk for r in routes if r.alias_pk])
+        for alias in Alias.objects.select_related("domain").filter(
+            pk__in=[r.alias_pk for r in routes if r.alias_pk]
+        )
     }
     for route in routes:
         alias = aliases.get(route.alias_pk) if route.alias_pk else None
@@ -111,19 +123,25 @@ def _deliver_one(
         outcome.state = IncomingState.IGNORED
         return
     thread = route.reply_to if record is not None else None
-    company_pk = getattr(record if record is not None else (owner if owner is not None else alias), "company_id", None)
+    company_pk = getattr(
+        record if record is not None else (owner if owner is not None else alias), "company_id", None
+    )
     acting = system_actor(company_pk=company_pk, name=actor.name, channel="mail")
     owner_ref = RecordRef(owner._meta.label_lower, owner.pk) if owner is not None else None
     sender = parsed.from_
     author = (
-        find_author(sender.normalised, thread=thread, owner=owner_ref, company_pk=company_pk) if sender else None
+        find_author(
+            sender.normalised, thread=thread, owner=owner_ref, company_pk=company_pk, ours=outcome.ours
+        )
+        if sender
+        else None
     )
     if alias is not None and (refusal := _policy_refusal(alias, author, thread, owner_ref)):
         _refuse(alias, refusal, parsed, outcome, actor=acting)
         return
     if record is None and _is_loop(parsed, alias, outcome, log=log, actor=acting):
         return
-    view = _view(parsed, author, company_pk)
+    view = _view(parsed, author, company_pk, outcome.ours)
     if record is not None:
         _answer(record, view, kind, route, outcome, actor=acting)
     elif alias is not None:
@@ -143,7 +161,9 @@ def _policy_refusal(
     if alias.policy == Policy.EVERYONE:
         return ""
     if alias.policy == Policy.PARTNERS:
-        return "" if author is not None else _("Only known contacts may write to %(a)s.") % {"a": alias.address}
+        return (
+            "" if author is not None else _("Only known contacts may write to %(a)s.") % {"a": alias.address}
+        )
     refs = [ref for ref in (thread, owner) if ref is not None]
     if author is not None and any(
         Follower.objects.filter(model=ref.model, object_id=ref.pk, partner=author).exists() for ref in refs
@@ -187,14 +207,13 @@ def _is_loop(
     return True
 
 
-def _view(parsed: ParsedMail, author: Partner | None, company_pk: int | None) -> MailView:
-    """The mail for the domains: sanitised text, known and unknown people. Two queries, whatever the recipients."""
+def _view(parsed: ParsedMail, author: Partner | None, company_pk: int | None, ours: set[str]) -> MailView:
+    """The mail for the domains: sanitised text, known and unknown people. One query, whatever the recipients."""
     others = {
         address.normalised: address
         for address in (*parsed.to, *parsed.cc, *parsed.delivered_to)
         if address.normalised
     }
-    ours = own_addresses(others)
     asked = [address for address in others if address not in ours]
     known: dict[str, Partner] = {}
     for partner in Partner.objects.filter(email_normalized__in=asked, active=True).order_by("-pk"):
@@ -203,7 +222,9 @@ def _view(parsed: ParsedMail, author: Partner | None, company_pk: int | None) ->
             known[partner.email_normalized] = partner
     if parsed.from_ is not None:
         known.pop(parsed.from_.normalised, None)
-    unknown = tuple(a for a in parsed.cc if a.normalised and a.normalised not in known and a.normalised not in ours)
+    unknown = tuple(
+        a for a in parsed.cc if a.normalised and a.normalised not in known and a.normalised not in ours
+    )
     return MailView(
         parsed=parsed,
         sender=parsed.from_ or Address("", "", ""),
@@ -231,8 +252,16 @@ def _files(parsed: ParsedMail) -> list[NewFile]:
 
 
 def _post(
-    record: models.Model, view: MailView, *, subtype: str, parent_pk: int | None, actor: Actor, notify: bool = True
+    record: models.Model,
+    view: MailView,
+    outcome: Outcome,
+    *,
+    subtype: str,
+    parent_pk: int | None,
+    actor: Actor,
+    notify: bool = True,
 ) -> Message:
+    """The mail as a message. On several records it is one message each; only the first carries the id of the mail."""
     author = view.author
     message = post_message(
         record,
@@ -245,7 +274,7 @@ def _post(
         message_type=MessageType.EMAIL,
         author_partner=author,
         email_from="" if author is not None else (str(view.sender) or _("unknown sender"))[:500],
-        message_id=None if _taken(view.parsed.message_id) else view.parsed.message_id,
+        message_id=None if outcome.message_pks else view.parsed.message_id,
         date=min(view.parsed.date, timezone.now()) if view.parsed.date else None,
         notify=notify,
         follow_author=author is not None and notify,
@@ -260,25 +289,29 @@ def _skip_addressed(message: Message, view: MailView) -> None:
         return
     pks = [partner.pk for partner in view.known]
     through = Message.recipients.through
-    through.objects.bulk_create([through(message_id=message.pk, partner_id=pk) for pk in pks], ignore_conflicts=True)
+    through.objects.bulk_create(
+        [through(message_id=message.pk, partner_id=pk) for pk in pks], ignore_conflicts=True
+    )
     addresses = {partner.email_normalized for partner in view.known}
     Notification.objects.filter(
         message=message, kind=NotificationKind.EMAIL, partner__email_normalized__in=addresses
     ).update(status=NotificationStatus.SENT)
 
 
-def _taken(message_id: str | None) -> bool:
-    """A mail to several aliases is one message on each record; only the first carries the id of the mail."""
-    return bool(message_id) and Message.objects.filter(message_id=message_id).exists()
-
-
 def _answer(
-    record: models.Model, view: MailView, kind: Classification, route: Route, outcome: Outcome, *, actor: Actor
+    record: models.Model,
+    view: MailView,
+    kind: Classification,
+    route: Route,
+    outcome: Outcome,
+    *,
+    actor: Actor,
 ) -> None:
     automatic = kind.kind is MailKind.AUTO_REPLY
     message = _post(
         record,
         view,
+        outcome,
         subtype=NOTE if automatic else COMMENT,
         parent_pk=route.parent_pk,
         actor=actor,
@@ -291,12 +324,19 @@ def _answer(
         target.after_message(record, view, is_new=False, actor=actor)
 
 
-def _create(view: MailView, alias: Alias, owner: models.Model | None, outcome: Outcome, *, actor: Actor) -> None:
+def _create(
+    view: MailView, alias: Alias, owner: models.Model | None, outcome: Outcome, *, actor: Actor
+) -> None:
     """A new record by way of an alias, its sender as contact where the kind of record wants that."""
     target = _target(alias.target)
     if target is None:
-        _wrong_setup(alias, _("No running module takes mail as %(t)s.") % {"t": alias.target}, view.parsed, outcome,
-                     actor=actor)
+        _wrong_setup(
+            alias,
+            _("No running module takes mail as %(t)s.") % {"t": alias.target},
+            view.parsed,
+            outcome,
+            actor=actor,
+        )
         return
     try:
         with unit_of_work(actor):
@@ -310,7 +350,7 @@ def _create(view: MailView, alias: Alias, owner: models.Model | None, outcome: O
         detail = "; ".join(f"{name}: {' '.join(texts)}" for name, texts in exc.fields.items())
         _wrong_setup(alias, f"{exc.message} {detail}".strip(), view.parsed, outcome, actor=actor)
         return
-    message = _post(record, view, subtype=COMMENT, parent_pk=None, actor=actor)
+    message = _post(record, view, outcome, subtype=COMMENT, parent_pk=None, actor=actor)
     target.after_message(record, view, is_new=True, actor=actor)
     Alias.objects.filter(pk=alias.pk).exclude(status=AliasStatus.VALID).update(
         status=AliasStatus.VALID, status_reason=""

@@ -24,6 +24,7 @@ from apps.mail.models import IncomingMail
 from apps.mail.parsing.bounce import classify
 from apps.mail.parsing.message import parse_message
 from apps.mail.parsing.types import ParsedMail, UnreadableMail
+from apps.mail.selectors.addresses import active_domains
 from apps.mail.services import bounces, delivery, refusals
 from apps.mail.services.routing import route
 from apps.mail.types import EX_DATA, EX_NO_USER, EX_TRY_AGAIN, Receipt
@@ -93,11 +94,12 @@ def _process(raw: bytes, parsed: ParsedMail, *, source: str, log: IncomingMail |
         if parsed.is_loop_answer:
             return _close(log, IncomingState.IGNORED, _("An answer to one of our own notices."))
         kind = classify(parsed)
-        if bounces.is_report(parsed, kind):
+        domains = active_domains()
+        if bounces.is_report(parsed, kind, domains):
             reason = bounces.record_report(parsed, kind, actor=actor)
             return _close(log, IncomingState.REPORT, reason)
         bounces.note_life_sign(parsed)
-        plan = route(parsed, kind)
+        plan = route(parsed, kind, domains)
         if plan.ignore:
             return _close(log, IncomingState.IGNORED, plan.ignore)
         if plan.bounce:
@@ -110,7 +112,7 @@ def _process(raw: bytes, parsed: ParsedMail, *, source: str, log: IncomingMail |
             )
             work.emit(MailQuarantined(log.pk, log.reason))
             return receipt
-        outcome = delivery.deliver(parsed, kind, plan.routes, log=log, actor=actor)
+        outcome = delivery.deliver(parsed, kind, plan.routes, domains, log=log, actor=actor)
         if not outcome.message_pks:
             return _close(log, outcome.state, outcome.reason)
         log.records = [str(ref) for ref in outcome.records]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from django.apps import apps
@@ -22,10 +23,9 @@ class _Answered:
     parent_pk: int | None
 
 
-def route(parsed: ParsedMail, kind: Classification) -> Routing:
-    """Decide. Bounces, reports and answers to loop notices are dealt with before."""
+def route(parsed: ParsedMail, kind: Classification, domains: Sequence[AliasDomain]) -> Routing:
+    """Decide; ``domains`` are the active ones. Bounces, reports and answers to loop notices are dealt with before."""
     plan = Routing()
-    domains = list(AliasDomain.objects.filter(active=True))
     to = {address.normalised for address in (*parsed.delivered_to, *parsed.to) if address.normalised}
     everybody = {address.normalised for address in parsed.recipients if address.normalised} | to
     catchalls = {domain.catchall_address for domain in domains}

@@ -94,6 +94,8 @@ def hand_over(connection: BaseEmailBackend, mail: OutgoingMail, files: Sequence[
     built = build(mail, files, connection)
     if isinstance(connection, SmtpBackend):
         connection.open()
+        if connection.connection is None:
+            raise smtplib.SMTPServerDisconnected("There is no connection to the mail server.")
         _by_smtp(connection.connection, mail, built, recipient)
     else:
         connection.send_messages([built])
@@ -102,15 +104,19 @@ def hand_over(connection: BaseEmailBackend, mail: OutgoingMail, files: Sequence[
 def _by_smtp(server: smtplib.SMTP, mail: OutgoingMail, built: EmailMultiAlternatives, recipient: str) -> None:
     sender = "" if mail.return_path == NULL_SENDER else built.from_email
     if recipient.isascii():
-        server.sendmail(sender, [recipient], built.message().as_bytes(linesep="\r\n"))
+        server.sendmail(sender, [recipient], _as_bytes(built))
         return
     server.ehlo_or_helo_if_needed()
     if not server.has_extn("smtputf8"):
         raise NotDeliverable(f"The mail server takes no addresses like '{recipient}' (SMTPUTF8).")
     built.to, built.bcc = [], []
     to = one_line(mail.to_address).encode()  # with SMTPUTF8 headers are UTF-8 as they stand
-    content = b"To: " + to + b"\r\n" + built.message().as_bytes(linesep="\r\n")
+    content = b"To: " + to + b"\r\n" + _as_bytes(built)
     server.sendmail(sender, [recipient], content, mail_options=["SMTPUTF8", "BODY=8BITMIME"])
+
+
+def _as_bytes(built: EmailMultiAlternatives) -> bytes:
+    return built.message().as_bytes(linesep="\r\n")  # type: ignore[call-arg]  # Django's own subclass takes it
 
 
 def answer_of(exc: smtplib.SMTPException) -> tuple[int, str]:
