@@ -24,8 +24,8 @@ def _task(name: str) -> Any:
     from celery import current_app
 
     if name not in current_app.tasks:
-        # Not at every call: besides importing the task modules, this runs all of Django's system checks.
-        current_app.loader.import_default_modules()
+        # The loader's import_default_modules() would run all of Django's system checks besides.
+        current_app.autodiscover_tasks(force=True)
     try:
         return current_app.tasks[name]
     except KeyError:
