@@ -20,11 +20,17 @@ from typing import Any, TypeVar
 
 from django.db import models
 
-from apps.backoffice.hooks import collect_buttons, collect_cards, collect_counters, collect_tabs
+from apps.backoffice.hooks import (
+    collect_buttons,
+    collect_cards,
+    collect_counters,
+    collect_opened,
+    collect_tabs,
+)
 from apps.backoffice.inlines import RecordInline, StackedRecordInline
 from apps.backoffice.record_admin import RecordAdmin
 from apps.backoffice.rights import actor_of
-from apps.backoffice.site import record_url, site
+from apps.backoffice.site import record_url, register_page, site
 from apps.backoffice.types import Button, Card, CardLine, Counter, Tab
 from apps.core.modules import import_if_present, running
 
@@ -44,9 +50,11 @@ __all__ = [
     "collect_buttons",
     "collect_cards",
     "collect_counters",
+    "collect_opened",
     "collect_tabs",
     "load_admins",
     "record_url",
+    "register_page",
     "site",
 ]
 

@@ -18,6 +18,10 @@ collect_buttons = Collect(
     "backoffice.collect_buttons",
     "(model, record, actor) -> Button | list[Button] – links above the form of an existing record.",
 )
+collect_opened = Collect(
+    "backoffice.collect_opened",
+    "(record, actor) – the form of a record with a thread was opened for reading.",
+)
 collect_cards = Collect(
     "backoffice.collect_cards", "(actor) -> Card | list[Card] – cards on the dashboard of this actor."
 )

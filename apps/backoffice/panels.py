@@ -13,11 +13,10 @@ from django.utils.safestring import mark_safe
 from django.utils.text import slugify
 
 from apps.backoffice.columns import extension_fields
-from apps.backoffice.hooks import collect_buttons, collect_tabs, ordered
+from apps.backoffice.hooks import collect_buttons, collect_opened, collect_tabs, ordered
 from apps.backoffice.rights import actor_of
 from apps.backoffice.site import record_url
 from apps.backoffice.types import Button, Tab
-from apps.chatter.services.inbox import mark_thread_read
 from apps.core import custom_fields
 from apps.core.actor import Actor
 from apps.core.models.base import options_of
@@ -94,7 +93,7 @@ class PanelsMixin:
         if not options_of(self.model).thread:
             return False
         if request.method == "GET":
-            mark_thread_read(record, actor=actor)
+            collect_opened.run(record=record, actor=actor)
         return True
 
     def _tab_html(self, request: HttpRequest, record: Any, tab: Tab) -> str:

@@ -151,18 +151,23 @@ class BackofficeSite(UnfoldAdminSite):
         return HttpResponseRedirect(reverse("admin:index"))
 
     def extra_urls(self) -> list[URLPattern]:
-        from apps.backoffice.views import counters, inbox, modules, settings
+        from apps.backoffice.views import counters, modules, settings
 
         return [
             path("counters/", self.admin_view(counters.counters), name="counters"),
-            path("inbox/", self.admin_view(inbox.inbox_page), name="inbox"),
-            path("activities/", self.admin_view(inbox.activities_page), name="activities"),
             path("modules/", self.admin_view(modules.module_list), name="modules"),
             path("settings/", self.admin_view(settings.settings_page), name="settings"),
+            *(path(where, self.admin_view(view), name=name) for where, view, name in _pages),
         ]
 
 
 site = BackofficeSite(name="admin")
+_pages: list[tuple[str, Callable[..., HttpResponseBase], str]] = []
+
+
+def register_page(where: str, view: Callable[..., HttpResponseBase], *, name: str) -> None:
+    """Add a page of a module's own below ``/admin/``, for signed-in employees; call it from ``admin.py``."""
+    _pages.append((where, view, name))
 
 
 def record_url(record: models.Model | type[models.Model], pk: Any = None) -> str:

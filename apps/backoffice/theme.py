@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.templatetags.static import static
 from django.utils.translation import gettext_lazy as _
 
 BASE = {
@@ -37,6 +38,9 @@ CONFIG: dict[str, Any] = {
     "SITE_TITLE": _("Meridian"),
     "SITE_HEADER": _("Meridian"),
     "SITE_SYMBOL": "explore",
+    "SITE_FAVICONS": [
+        {"rel": "icon", "type": "image/svg+xml", "href": lambda request: static("backoffice/favicon.svg")}
+    ],
     "SITE_URL": None,
     "SHOW_HISTORY": False,
     "SHOW_VIEW_ON_SITE": False,
