@@ -29,7 +29,7 @@ from apps.mail import views
 from apps.mail.models import IncomingMail
 from apps.mail.services.intake import receive
 
-SECRET = "inbound-secret"  # noqa: S105 - of these tests only
+SECRET = "inbound-secret"
 MAIL = b"From: a@x.com\r\nTo: support@example.com\r\nSubject: By HTTP\r\nMessage-ID: <h@x>\r\n\r\nHello\r\n"
 LOST = b"From: a@x.com\r\nTo: nobody@elsewhere.org\r\nSubject: Lost <b>\r\nMessage-ID: <l@x>\r\n\r\nHello\r\n"
 ROOT = Path(__file__).resolve().parents[2]
@@ -115,7 +115,7 @@ def test_the_door_is_shut_without_a_secret(world: SimpleNamespace) -> None:
 def mailgate(raw: bytes, **environment: str) -> subprocess.CompletedProcess[bytes]:
     database = connection.settings_dict
     url = f"postgresql://{database['USER']}:{database['PASSWORD']}@{database['HOST']}:{database['PORT']}"
-    return subprocess.run(  # noqa: S603 - our own command
+    return subprocess.run(
         [sys.executable, str(ROOT / "manage.py"), "mailgate", "--json"],
         input=raw,
         capture_output=True,
