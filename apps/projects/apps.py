@@ -2,7 +2,7 @@
 
 from django.utils.translation import gettext_lazy as _
 
-from apps.core.declarations import MenuItem, ReportSpec, Role, SettingSpec, SubtypeSpec
+from apps.core.declarations import MenuItem, PortalCard, ReportSpec, Role, SettingSpec, SubtypeSpec
 from apps.core.modules import ModuleConfig
 
 
@@ -122,6 +122,24 @@ class ProjectsConfig(ModuleConfig):
         ),
         SettingSpec(
             "projects.allow_milestones", _("New projects use milestones"), kind="boolean", default=True, scope="company"
+        ),
+    )
+    portal_cards = (
+        PortalCard(
+            "project_count",
+            _("Projects"),
+            "/my/projects",
+            "apps.projects.selectors.portal.project_count",
+            icon="view_kanban",
+            sequence=30,
+        ),
+        PortalCard(
+            "task_count",
+            _("Tasks"),
+            "/my/tasks",
+            "apps.projects.selectors.portal.task_count",
+            icon="task_alt",
+            sequence=40,
         ),
     )
     menu_title = _("Projects")
