@@ -97,8 +97,12 @@ class AccessConfig(ModuleConfig):
     settings = (
         SettingSpec("access.password_min_length", _("Shortest password"), kind="integer", default=8),
         SettingSpec("access.login_failures", _("Wrong passwords before a pause"), kind="integer", default=5),
-        SettingSpec("access.login_pause", _("Pause after wrong passwords, in seconds"), kind="integer", default=60),
-        SettingSpec("access.api_token_days", _("Longest life of an API token, in days"), kind="integer", default=90),
+        SettingSpec(
+            "access.login_pause", _("Pause after wrong passwords, in seconds"), kind="integer", default=60
+        ),
+        SettingSpec(
+            "access.api_token_days", _("Longest life of an API token, in days"), kind="integer", default=90
+        ),
         SettingSpec(
             "access.second_factor",
             _("Second factor required"),
@@ -108,7 +112,13 @@ class AccessConfig(ModuleConfig):
         ),
     )
     jobs = (
-        JobSpec("access.seal_audit", _("Seal the audit trail"), "apps.access.tasks.seal_audit", every=1, unit="hours"),
+        JobSpec(
+            "access.seal_audit",
+            _("Seal the audit trail"),
+            "apps.access.tasks.seal_audit",
+            every=1,
+            unit="hours",
+        ),
         JobSpec(
             "access.purge_expired",
             _("Remove expired sessions, links and tokens"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib.auth.backends import BaseBackend
-from django.http import HttpRequest
+from django.http import HttpRequest  # noqa: TID251  (Django hands its backends the request)
 
 from apps.access.http import client_of
 from apps.access.models import User
@@ -22,13 +22,19 @@ class AccessBackend(BaseBackend):
     """Authentication by login and password, throttled; permissions ``app.operation_model`` from the actor."""
 
     def authenticate(
-        self, request: HttpRequest | None, username: str | None = None, password: str | None = None, **kwargs: Any
+        self,
+        request: HttpRequest | None,
+        username: str | None = None,
+        password: str | None = None,
+        **kwargs: Any,
     ) -> User | None:
         login = username if username is not None else kwargs.get("login")
         if login is None or password is None:
             return None
         try:
-            return check_login(str(login), password, client=client_of(request) if request is not None else Client())
+            return check_login(
+                str(login), password, client=client_of(request) if request is not None else Client()
+            )
         except NotAuthenticated:
             return None
 

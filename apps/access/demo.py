@@ -58,7 +58,12 @@ COMPANIES: tuple[dict[str, Any], ...] = (
 
 # login, name, companies (the first is the default), roles; roles of modules that do not run are left out.
 STAFF: tuple[tuple[str, str, tuple[str, ...], tuple[str, ...]], ...] = (
-    ("admin", "Ada Vermeer", (EUROPE, AMERICA), ("access.administrator", "projects.manager", "contacts.user")),
+    (
+        "admin",
+        "Ada Vermeer",
+        (EUROPE, AMERICA),
+        ("access.administrator", "projects.manager", "contacts.user"),
+    ),
     ("petra", "Petra de Wit", (EUROPE, AMERICA), ("projects.manager", "contacts.user", "access.export")),
     ("jonas", "Jonas Lindqvist", (EUROPE,), ("projects.user", "contacts.user")),
     ("mei", "Mei Tanaka", (EUROPE,), ("projects.user",)),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.conf import settings
-from django.http import HttpRequest
+from django.http import HttpRequest  # noqa: TID251  (this module is where requests are read)
 
 from apps.access.constants import COMPANY_HEADER, SESSION_COMPANIES, SESSION_COMPANY
 from apps.access.models import User
@@ -19,7 +19,9 @@ def client_ip(request: HttpRequest) -> str:
     """The address of the visitor. Behind ``TRUSTED_PROXIES`` proxies it is that many places from the right of
     ``X-Forwarded-For``; anything further left was written by the visitor himself and is not believed."""
     hops = int(getattr(settings, "TRUSTED_PROXIES", 0))
-    forwarded = [part.strip() for part in request.META.get("HTTP_X_FORWARDED_FOR", "").split(",") if part.strip()]
+    forwarded = [
+        part.strip() for part in request.META.get("HTTP_X_FORWARDED_FOR", "").split(",") if part.strip()
+    ]
     if hops and len(forwarded) >= hops:
         return forwarded[-hops][:45]
     return str(request.META.get("REMOTE_ADDR", ""))[:45]

@@ -54,14 +54,19 @@ class ActorMiddleware:
 
     def _choose_password(self, request: HttpRequest) -> HttpResponseBase:
         if channel_of(request.path_info) == "rest" or request.headers.get("HX-Request"):
-            answer = JsonResponse({"code": "password_change_needed", "message": "Choose a new password first."})
+            answer = JsonResponse(
+                {"code": "password_change_needed", "message": "Choose a new password first."}
+            )
             answer.status_code = 403
             return answer
         return redirect(f"/web/change_password?{urlencode({'redirect': request.get_full_path()})}")
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
         """A wish for a company that is not the user's is a refusal, not a failure, wherever the actor was needed."""
-        if isinstance(exception, BusinessError) and exception.code in ("company_not_allowed", "invalid_company"):
+        if isinstance(exception, BusinessError) and exception.code in (
+            "company_not_allowed",
+            "invalid_company",
+        ):
             return JsonResponse(exception.as_dict(), status=exception.status)
         return None
 

@@ -23,5 +23,7 @@ def seal_audit(run: RunHandle) -> None:
 
 def purge_expired(run: RunHandle) -> None:
     """Scheduled: remove sessions, links, devices and tokens whose time is over."""
-    run.log(f"{sessions.purge_old_sessions()} sessions, {links.purge_old_links()} links, "
-            f"{tokens.purge_expired_tokens()} tokens removed")
+    run.log(
+        f"{sessions.purge_old_sessions()} sessions, {links.purge_old_links()} links, "
+        f"{tokens.purge_expired_tokens()} tokens removed"
+    )

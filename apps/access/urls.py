@@ -20,7 +20,9 @@ urlpatterns = [
     path("web/security/recovery-codes", security.recovery_codes, name="security_recovery_codes"),
     path("web/security/factors/<int:pk>/remove", security.remove_factor, name="security_remove_factor"),
     path("web/security/passkeys/begin", security.passkey_register_begin, name="security_passkey_begin"),
-    path("web/security/passkeys/complete", security.passkey_register_complete, name="security_passkey_complete"),
+    path(
+        "web/security/passkeys/complete", security.passkey_register_complete, name="security_passkey_complete"
+    ),
     path("web/security/sessions/<int:pk>/end", security.end_session, name="security_end_session"),
     path("web/security/sessions/end-others", security.end_other_sessions, name="security_end_other_sessions"),
     path("web/security/tokens", security.make_token, name="security_make_token"),

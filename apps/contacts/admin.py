@@ -75,7 +75,18 @@ class BankAccountAdmin(RecordAdmin):
     list_display = ("number", "partner", "bank_name", "bic", "currency", "trusted")
     list_filter = ("kind", "currency", "trusted")
     fieldsets = (
-        (None, {"fields": ("partner", ("number", "holder"), ("bank_name", "bic"), ("currency", "sequence"), "active")}),
+        (
+            None,
+            {
+                "fields": (
+                    "partner",
+                    ("number", "holder"),
+                    ("bank_name", "bic"),
+                    ("currency", "sequence"),
+                    "active",
+                )
+            },
+        ),
         (_("Trust"), {"fields": (("trusted", "trusted_at", "trusted_by"),)}),
     )
     readonly_fields = ("trusted", "trusted_at", "trusted_by")

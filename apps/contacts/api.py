@@ -23,8 +23,27 @@ class PartnerResource(Resource):
     exclude = ("phone_digits", "image_attachment")
     detail_only = ("comment",)
     portal_fields = (
-        "id", "name", "complete_name", "is_company", "parent", "type", "email", "phone", "mobile", "website", "street",
-        "street2", "zip", "city", "state", "country", "tax_id", "language", "timezone", "active", "version",
+        "id",
+        "name",
+        "complete_name",
+        "is_company",
+        "parent",
+        "type",
+        "email",
+        "phone",
+        "mobile",
+        "website",
+        "street",
+        "street2",
+        "zip",
+        "city",
+        "state",
+        "country",
+        "tax_id",
+        "language",
+        "timezone",
+        "active",
+        "version",
     )
 
     @route("duplicates", summary="Other organisations with the same tax id or registry")
@@ -43,11 +62,20 @@ class PartnerResource(Resource):
 
     @route("vcard", summary="The contact as a vCard", produces="text/vcard")
     def vcard(self, request: Any, record: Partner) -> HttpResponse:
-        answer = HttpResponse(export_vcards([record], actor=request.actor), content_type="text/vcard; charset=utf-8")
+        answer = HttpResponse(
+            export_vcards([record], actor=request.actor), content_type="text/vcard; charset=utf-8"
+        )
         answer["Content-Disposition"] = f'attachment; filename="contact-{record.pk}.vcf"'
         return answer
 
-    @route("import-vcards", methods=("POST",), detail=False, permission="add", upload=True, summary="Contacts from vCards")
+    @route(
+        "import-vcards",
+        methods=("POST",),
+        detail=False,
+        permission="add",
+        upload=True,
+        summary="Contacts from vCards",
+    )
     def import_cards(self, request: Any) -> dict[str, Any]:
         """A vCard file as ``file``: all cards become contacts, or none; known addresses are left out and named."""
         file = request.FILES.get("file")

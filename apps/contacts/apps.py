@@ -72,13 +72,26 @@ class ContactsConfig(ModuleConfig):
         MenuItem(_("Contacts"), model="contacts.Partner", icon="contacts", sequence=10),
         MenuItem(_("Bank accounts"), model="contacts.BankAccount", icon="account_balance", sequence=20),
         MenuItem(_("Tags"), model="contacts.PartnerTag", icon="label", group=_("Configuration"), sequence=30),
-        MenuItem(_("Industries"), model="contacts.Industry", icon="factory", group=_("Configuration"), sequence=40),
         MenuItem(
-            _("Merges"), model="contacts.PartnerMerge", icon="merge", group=_("Configuration"), sequence=45, role="contacts.user"
+            _("Industries"), model="contacts.Industry", icon="factory", group=_("Configuration"), sequence=40
         ),
-        MenuItem(_("Currencies"), model="core.Currency", icon="payments", group=_("Configuration"), sequence=50),
         MenuItem(
-            _("Exchange rates"), model="contacts.CurrencyRate", icon="currency_exchange", group=_("Configuration"), sequence=60
+            _("Merges"),
+            model="contacts.PartnerMerge",
+            icon="merge",
+            group=_("Configuration"),
+            sequence=45,
+            role="contacts.user",
+        ),
+        MenuItem(
+            _("Currencies"), model="core.Currency", icon="payments", group=_("Configuration"), sequence=50
+        ),
+        MenuItem(
+            _("Exchange rates"),
+            model="contacts.CurrencyRate",
+            icon="currency_exchange",
+            group=_("Configuration"),
+            sequence=60,
         ),
         MenuItem(_("Countries"), model="core.Country", icon="public", group=_("Configuration"), sequence=70),
     )

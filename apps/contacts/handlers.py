@@ -36,7 +36,10 @@ def make_company_partners(companies: Sequence[Company], actor: Actor) -> None:
 
 @collect_companies_updated.register
 def update_company_partners(
-    companies: Sequence[Company], before: Mapping[Any, Mapping[str, Any]], values: Mapping[str, Any], actor: Actor
+    companies: Sequence[Company],
+    before: Mapping[Any, Mapping[str, Any]],
+    values: Mapping[str, Any],
+    actor: Actor,
 ) -> None:
     people.follow_companies(companies, before, values, actor)
 

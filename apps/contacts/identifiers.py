@@ -26,7 +26,35 @@ NOT_TAXABLE = "/"
 _PREFIX_OF_COUNTRY = {"GR": "EL"}
 _COUNTRY_OF_PREFIX = {"EL": "GR", "XI": "GB"}
 EU_COUNTRIES = frozenset(
-    "AT BE BG CY CZ DE DK EE ES FI FR GR HR HU IE IT LT LU LV MT NL PL PT RO SE SI SK".split()
+    [
+        "AT",
+        "BE",
+        "BG",
+        "CY",
+        "CZ",
+        "DE",
+        "DK",
+        "EE",
+        "ES",
+        "FI",
+        "FR",
+        "GR",
+        "HR",
+        "HU",
+        "IE",
+        "IT",
+        "LT",
+        "LU",
+        "LV",
+        "MT",
+        "NL",
+        "PL",
+        "PT",
+        "RO",
+        "SE",
+        "SI",
+        "SK",
+    ]
 )
 # One right number a country, for messages. The tests check each of them.
 EXAMPLES = {
@@ -92,11 +120,17 @@ def check_iban(text: str) -> str:
     if not plain[2:4].isdigit() or not 2 <= int(plain[2:4]) <= 98:
         raise _refuse_iban(_("The check digits of an IBAN lie between 02 and 98."))
     try:
-        return str(iban.validate(plain, check_country=False))  # form, length and check digits; no lists of banks
+        return str(
+            iban.validate(plain, check_country=False)
+        )  # form, length and check digits; no lists of banks
     except InvalidChecksum as exc:
-        raise _refuse_iban(_("The check digits of this IBAN do not match: look for a typing mistake.")) from exc
+        raise _refuse_iban(
+            _("The check digits of this IBAN do not match: look for a typing mistake.")
+        ) from exc
     except StdnumError as exc:
-        raise _refuse_iban(_("This is not an account number as banks of %(country)s use them.") % {"country": plain[:2]}) from exc
+        raise _refuse_iban(
+            _("This is not an account number as banks of %(country)s use them.") % {"country": plain[:2]}
+        ) from exc
 
 
 def _refuse_iban(message: str) -> ValidationFailed:
@@ -187,7 +221,9 @@ def _check_prefixed(prefix: str, rest: str) -> str | None:
         return None
     if prefix == "EU":
         return compact if compact.startswith("EU") else f"EU{compact}"
-    return compact if prefix == "ES" and compact.startswith("ES") else f"{prefix}{compact.removeprefix(prefix)}"
+    return (
+        compact if prefix == "ES" and compact.startswith("ES") else f"{prefix}{compact.removeprefix(prefix)}"
+    )
 
 
 def _check_plain(plain: str, country: str) -> str | None:
@@ -209,13 +245,18 @@ def _check_plain(plain: str, country: str) -> str | None:
 def _refuse_tax_id(given: str, country: str, field: str) -> ValidationFailed:
     example = EXAMPLES.get(country)
     if example:
-        message = _("'%(number)s' is not a tax number of %(country)s. A right one looks like %(example)s.") % {
+        message = _(
+            "'%(number)s' is not a tax number of %(country)s. A right one looks like %(example)s."
+        ) % {
             "number": given,
             "country": country,
             "example": example,
         }
     else:
-        message = _("'%(number)s' is not a tax number of %(country)s.") % {"number": given, "country": country}
+        message = _("'%(number)s' is not a tax number of %(country)s.") % {
+            "number": given,
+            "country": country,
+        }
     return ValidationFailed(message, code="invalid_tax_id", fields={field: [message]})
 
 
@@ -272,7 +313,9 @@ def website_url(text: str) -> str:
     try:
         _valid_url(url)
     except ValidationError as exc:
-        raise ValidationFailed(fields={"website": [_("Enter an address such as https://example.com.")]}) from exc
+        raise ValidationFailed(
+            fields={"website": [_("Enter an address such as https://example.com.")]}
+        ) from exc
     return url
 
 

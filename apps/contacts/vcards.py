@@ -175,7 +175,9 @@ def _property(line: str) -> Property | None:
             types.discard(word)
             parameters.setdefault("encoding", word)
     if parameters.get("encoding", "").lower() == "quoted-printable":
-        value = _decode(quopri.decodestring(value.encode("latin-1", "replace")), parameters.get("charset", "utf-8"))
+        value = _decode(
+            quopri.decodestring(value.encode("latin-1", "replace")), parameters.get("charset", "utf-8")
+        )
     return Property(name, types, parameters, value)
 
 
@@ -273,7 +275,9 @@ def _card(properties: list[Property]) -> Card:
         card.is_company = card.is_company or item.value.strip().upper() == "COMPANY"
     card.emails = _texts(by_name.get("EMAIL", ()), "mailto:")
     card.urls = _texts(by_name.get("URL", ()))
-    card.categories = [text for item in by_name.get("CATEGORIES", ()) for text in _components(item.value, ",") if text]
+    card.categories = [
+        text for item in by_name.get("CATEGORIES", ()) for text in _components(item.value, ",") if text
+    ]
     card.language = next((_plain(item.value)[:10] for item in by_name.get("LANG", ())), "")
     _phones(card, by_name.get("TEL", []))
     card.addresses = [address for item in by_name.get("ADR", ()) if (address := _address(item)) is not None]
@@ -339,7 +343,13 @@ def _photo(card: Card, item: Property) -> None:
 
 # ------------------------------------------------------------------------------------------------------ writing
 def _escape(text: str) -> str:
-    return text.replace("\\", "\\\\").replace("\r\n", "\n").replace("\n", "\\n").replace(",", "\\,").replace(";", "\\;")
+    return (
+        text.replace("\\", "\\\\")
+        .replace("\r\n", "\n")
+        .replace("\n", "\\n")
+        .replace(",", "\\,")
+        .replace(";", "\\;")
+    )
 
 
 def _fold(line: str) -> str:
@@ -377,9 +387,21 @@ def write_vcards(cards: Iterable[Card]) -> str:
         lines += [f"TEL;TYPE=CELL:{_escape(text)}" for text in card.mobiles]
         lines += [f"URL:{_escape(text)}" for text in card.urls]
         for address in card.addresses:
-            parts = ("", address.street2, address.street, address.city, address.region, address.zip, address.country)
-            lines.append(f"ADR;TYPE={(address.kind or 'work').upper()}:" + ";".join(_escape(part) for part in parts))
-        lines += ["CATEGORIES:" + ",".join(_escape(text) for text in card.categories)] if card.categories else []
+            parts = (
+                "",
+                address.street2,
+                address.street,
+                address.city,
+                address.region,
+                address.zip,
+                address.country,
+            )
+            lines.append(
+                f"ADR;TYPE={(address.kind or 'work').upper()}:" + ";".join(_escape(part) for part in parts)
+            )
+        lines += (
+            ["CATEGORIES:" + ",".join(_escape(text) for text in card.categories)] if card.categories else []
+        )
         lines += [f"NOTE:{_escape(card.note)}"] if card.note else []
         lines.append("END:VCARD")
     return "".join(_fold(line) + "\r\n" for line in lines)

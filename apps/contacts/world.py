@@ -10,45 +10,70 @@ from apps.contacts.identifiers import EU_COUNTRIES
 
 # Digits after the point, where they are not two.
 MINOR_UNITS = {
-    **dict.fromkeys("BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF".split(), 0),
-    **dict.fromkeys("BHD IQD JOD KWD LYD OMR TND".split(), 3),
-    **dict.fromkeys("CLF UYW".split(), 4),
+    **dict.fromkeys(
+        [
+            "BIF",
+            "CLP",
+            "DJF",
+            "GNF",
+            "ISK",
+            "JPY",
+            "KMF",
+            "KRW",
+            "PYG",
+            "RWF",
+            "UGX",
+            "UYI",
+            "VND",
+            "VUV",
+            "XAF",
+            "XOF",
+            "XPF",
+        ],
+        0,
+    ),
+    **dict.fromkeys(["BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"], 3),
+    **dict.fromkeys(["CLF", "UYW"], 4),
 }
 # The country whose way of writing decides where the symbol stands, when it is not the first two letters of the code.
 CURRENCY_HOME = {"EUR": "DE", "XAF": "CM", "XOF": "SN", "XPF": "PF", "XCD": "AG", "ANG": "CW", "XCG": "CW"}
 SUBUNITS = {
-    **dict.fromkeys("AUD CAD EUR HKD NZD SGD USD ZAR TWD BZD JMD TTD".split(), "cent"),
-    **dict.fromkeys("GBP".split(), "penny"),
-    **dict.fromkeys("DKK NOK".split(), "øre"),
-    **dict.fromkeys("SEK".split(), "öre"),
-    **dict.fromkeys("CHF".split(), "centime"),
-    **dict.fromkeys("INR PKR NPR".split(), "paisa"),
-    **dict.fromkeys("BRL ARS CLP COP MXN PHP".split(), "centavo"),
-    **dict.fromkeys("CZK".split(), "haléř"),
-    **dict.fromkeys("PLN".split(), "grosz"),
-    **dict.fromkeys("AED".split(), "fils"),
+    **dict.fromkeys(
+        ["AUD", "CAD", "EUR", "HKD", "NZD", "SGD", "USD", "ZAR", "TWD", "BZD", "JMD", "TTD"], "cent"
+    ),
+    **dict.fromkeys(["GBP"], "penny"),
+    **dict.fromkeys(["DKK", "NOK"], "øre"),
+    **dict.fromkeys(["SEK"], "öre"),
+    **dict.fromkeys(["CHF"], "centime"),
+    **dict.fromkeys(["INR", "PKR", "NPR"], "paisa"),
+    **dict.fromkeys(["BRL", "ARS", "CLP", "COP", "MXN", "PHP"], "centavo"),
+    **dict.fromkeys(["CZK"], "haléř"),
+    **dict.fromkeys(["PLN"], "grosz"),
+    **dict.fromkeys(["AED"], "fils"),
 }
 ACTIVE_CURRENCIES = frozenset({"EUR", "USD"})
 
 # Entries of CLDR that are no countries: groups, outlying areas without a code of ISO, placeholders.
-NOT_COUNTRIES = frozenset("AC CP CQ DG EA EU EZ IC QO TA UN XA XB ZZ".split())
+NOT_COUNTRIES = frozenset(
+    ["AC", "CP", "CQ", "DG", "EA", "EU", "EZ", "IC", "QO", "TA", "UN", "XA", "XB", "ZZ"]
+)
 
 TAX_ID_LABELS = {
     **dict.fromkeys(EU_COUNTRIES, "VAT"),
-    **dict.fromkeys("GB XK NO CH IS LI".split(), "VAT"),
-    **dict.fromkeys("AU".split(), "ABN"),
-    **dict.fromkeys("NZ SG IN".split(), "GST"),
-    **dict.fromkeys("US".split(), "EIN"),
-    **dict.fromkeys("CA".split(), "BN"),
-    **dict.fromkeys("BR".split(), "CNPJ"),
-    **dict.fromkeys("AR".split(), "CUIT"),
-    **dict.fromkeys("CL".split(), "RUT"),
-    **dict.fromkeys("CO".split(), "NIT"),
-    **dict.fromkeys("MX".split(), "RFC"),
-    **dict.fromkeys("PE".split(), "RUC"),
+    **dict.fromkeys(["GB", "XK", "NO", "CH", "IS", "LI"], "VAT"),
+    **dict.fromkeys(["AU"], "ABN"),
+    **dict.fromkeys(["NZ", "SG", "IN"], "GST"),
+    **dict.fromkeys(["US"], "EIN"),
+    **dict.fromkeys(["CA"], "BN"),
+    **dict.fromkeys(["BR"], "CNPJ"),
+    **dict.fromkeys(["AR"], "CUIT"),
+    **dict.fromkeys(["CL"], "RUT"),
+    **dict.fromkeys(["CO"], "NIT"),
+    **dict.fromkeys(["MX"], "RFC"),
+    **dict.fromkeys(["PE"], "RUC"),
 }
-STATE_REQUIRED = frozenset("AU BR CA IN MX US".split())
-ZIP_REQUIRED = EU_COUNTRIES - {"IE"} | frozenset("AU BR CA CH GB IN JP MX NO US".split())
+STATE_REQUIRED = frozenset(["AU", "BR", "CA", "IN", "MX", "US"])
+ZIP_REQUIRED = EU_COUNTRIES - {"IE"} | frozenset(["AU", "BR", "CA", "CH", "GB", "IN", "JP", "MX", "NO", "US"])
 
 CITY_FIRST = "{street}\n{street2}\n{city} {state_code} {zip}\n{country_name}"
 CITY_ABOVE_ZIP = "{street}\n{street2}\n{city}\n{zip}\n{country_name}"
@@ -56,13 +81,13 @@ PROVINCE_BEHIND = "{street}\n{street2}\n{zip} {city} {state_code}\n{country_name
 LARGE_TO_SMALL = "{country_name}\n{zip}\n{state_name} {city}\n{street}\n{street2}"
 CITY_HYPHEN_STATE = "{street}\n{street2}\n{city} - {state_code}\n{zip}\n{country_name}"
 ADDRESS_FORMATS = {
-    **dict.fromkeys("US CA AU NZ PH ZA".split(), CITY_FIRST),
-    **dict.fromkeys("GB IE MT JE GG IM".split(), CITY_ABOVE_ZIP),
-    **dict.fromkeys("IT ES".split(), PROVINCE_BEHIND),
-    **dict.fromkeys("JP CN KR TW".split(), LARGE_TO_SMALL),
-    **dict.fromkeys("BR".split(), CITY_HYPHEN_STATE),
-    **dict.fromkeys("IN".split(), "{street}\n{street2}\n{city} {zip}\n{state_name}\n{country_name}"),
-    **dict.fromkeys("HU".split(), "{city}\n{street}\n{street2}\n{zip}\n{country_name}"),
+    **dict.fromkeys(["US", "CA", "AU", "NZ", "PH", "ZA"], CITY_FIRST),
+    **dict.fromkeys(["GB", "IE", "MT", "JE", "GG", "IM"], CITY_ABOVE_ZIP),
+    **dict.fromkeys(["IT", "ES"], PROVINCE_BEHIND),
+    **dict.fromkeys(["JP", "CN", "KR", "TW"], LARGE_TO_SMALL),
+    **dict.fromkeys(["BR"], CITY_HYPHEN_STATE),
+    **dict.fromkeys(["IN"], "{street}\n{street2}\n{city} {zip}\n{state_name}\n{country_name}"),
+    **dict.fromkeys(["HU"], "{city}\n{street}\n{street2}\n{zip}\n{country_name}"),
 }
 
 # "code name" separated by semicolons.

@@ -67,7 +67,8 @@ def test_a_change_behind_the_services_back_is_seen_at_once(make_user: Callable[.
 
     with connection.cursor() as cursor:
         cursor.execute(
-            "INSERT INTO access_userrole (user_id, role_id, given_at) VALUES (%s, %s, now())", [user.pk, held.pk]
+            "INSERT INTO access_userrole (user_id, role_id, given_at) VALUES (%s, %s, now())",
+            [user.pk, held.pk],
         )
     given = actor_for(fresh(user)).can("core.currency", "explode")
     with connection.cursor() as cursor:

@@ -27,11 +27,15 @@ FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.
 
 
 def sign_in(browser: Browser, login: str, password: str = PASSWORD, **data: str):
-    return browser.post("/web/login", {"login": login, "password": password, **data}, headers={"user-agent": FIREFOX})
+    return browser.post(
+        "/web/login", {"login": login, "password": password, **data}, headers={"user-agent": FIREFOX}
+    )
 
 
 # ------------------------------------------------------------------------------------------------- the service
-def test_the_right_password_signs_in_whatever_the_capitals_of_the_login(make_user: Callable[..., User]) -> None:
+def test_the_right_password_signs_in_whatever_the_capitals_of_the_login(
+    make_user: Callable[..., User],
+) -> None:
     user = make_user()
 
     assert check_login(" Ann@Example.com ", PASSWORD, client=HERE) == user
@@ -64,7 +68,9 @@ def test_an_unknown_login_costs_one_hash_like_a_known_one(
 
     verify = MD5PasswordHasher.verify
     monkeypatch.setattr(
-        MD5PasswordHasher, "verify", lambda self, password, encoded: hashed.append(password) or verify(self, password, encoded)
+        MD5PasswordHasher,
+        "verify",
+        lambda self, password, encoded: hashed.append(password) or verify(self, password, encoded),
     )
 
     for login in ("ann@example.com", "nobody@example.com"):
@@ -98,12 +104,17 @@ def test_the_pause_lasts_sixty_seconds_of_the_last_failure(make_user: Callable[.
         with pytest.raises(NotAuthenticated):
             check_login("ann@example.com", "wrong", client=HERE)
 
-    seconds = cache._cache.get_client(None, write=False).pttl(cache.make_key("access:throttle:ip:192.0.2.7:pause")) / 1000  # type: ignore[attr-defined]
+    seconds = (
+        cache._cache.get_client(None, write=False).pttl(cache.make_key("access:throttle:ip:192.0.2.7:pause"))
+        / 1000
+    )  # type: ignore[attr-defined]
 
     assert 55 <= seconds <= 60
 
 
-def test_an_account_pauses_whatever_the_address_and_whether_or_not_it_exists(make_user: Callable[..., User]) -> None:
+def test_an_account_pauses_whatever_the_address_and_whether_or_not_it_exists(
+    make_user: Callable[..., User],
+) -> None:
     make_user()
     for login in ("ann@example.com", "nobody@example.com"):
         for number in range(10):
@@ -114,14 +125,17 @@ def test_an_account_pauses_whatever_the_address_and_whether_or_not_it_exists(mak
 
 
 # --------------------------------------------------------------------------------------------------- the pages
-def test_the_login_page_signs_in_and_goes_where_it_was_asked(client: Browser, make_user: Callable[..., User]) -> None:
+def test_the_login_page_signs_in_and_goes_where_it_was_asked(
+    client: Browser, make_user: Callable[..., User]
+) -> None:
     user = make_user()
     shown = client.get("/web/login?redirect=/admin/core/")
     planted = client.session.session_key
 
     answer = sign_in(client, user.login, redirect="/admin/core/")
 
-    assert shown.status_code == 200 and b'name="password"' in shown.content
+    assert shown.status_code == 200
+    assert b'name="password"' in shown.content
     assert (answer.status_code, answer["Location"]) == (302, "/admin/core/")
     assert client.session.session_key != planted
     row = UserSession.objects.get(user=user)
@@ -130,9 +144,12 @@ def test_the_login_page_signs_in_and_goes_where_it_was_asked(client: Browser, ma
 
 
 @pytest.mark.parametrize(
-    "target", ["https://evil.example/", "//evil.example", "/\\evil.example", "javascript:alert(1)", "/a\r\nX: y", ""]
+    "target",
+    ["https://evil.example/", "//evil.example", "/\\evil.example", "javascript:alert(1)", "/a\r\nX: y", ""],
 )
-def test_only_paths_of_this_site_are_gone_to(client: Browser, make_user: Callable[..., User], target: str) -> None:
+def test_only_paths_of_this_site_are_gone_to(
+    client: Browser, make_user: Callable[..., User], target: str
+) -> None:
     answer = sign_in(client, make_user().login, redirect=target)
 
     assert (answer.status_code, answer["Location"]) == (302, "/admin/")
@@ -199,7 +216,8 @@ def test_the_old_password_is_needed(client: Browser, make_user: Callable[..., Us
         {"old_password": "wrong", "new_password": "brand new phrase", "new_password2": "brand new phrase"},
     )
 
-    assert answer.status_code == 400 and b"This is not your password." in answer.content
+    assert answer.status_code == 400
+    assert b"This is not your password." in answer.content
     assert User.objects.get(pk=user.pk).check_password(PASSWORD)
 
 
@@ -235,7 +253,11 @@ def test_a_password_set_by_an_administrator_must_be_replaced(
     kept_away = client.get("/admin/")
     client.post(
         "/web/change_password",
-        {"old_password": "set by the boss", "new_password": "all my own words", "new_password2": "all my own words"},
+        {
+            "old_password": "set by the boss",
+            "new_password": "all my own words",
+            "new_password2": "all my own words",
+        },
     )
 
     assert kept_away["Location"].startswith("/web/change_password")
@@ -261,13 +283,21 @@ def test_last_seen_is_written_hourly(client: Browser, make_user: Callable[..., U
 
 
 def test_the_company_is_chosen_in_the_session_or_the_header(
-    client: Browser, make_user: Callable[..., User], company: Company, other_company: Company, make_company: Callable[..., Company]
+    client: Browser,
+    make_user: Callable[..., User],
+    company: Company,
+    other_company: Company,
+    make_company: Callable[..., Company],
 ) -> None:
     user = make_user(companies=[company.pk, other_company.pk])
     strange = make_company("Gamma")
     sign_in(client, user.login)
 
-    chosen = client.post("/web/company", {"company": other_company.pk, "companies": [company.pk]}, headers={"accept": "application/json"})
+    chosen = client.post(
+        "/web/company",
+        {"company": other_company.pk, "companies": [company.pk]},
+        headers={"accept": "application/json"},
+    )
     refused = client.post("/web/company", {"company": strange.pk})
 
     assert chosen.json() == {"company": other_company.pk, "companies": [other_company.pk, company.pk]}
@@ -277,6 +307,9 @@ def test_the_company_is_chosen_in_the_session_or_the_header(
 
 def test_user_agents_are_told_apart() -> None:
     assert describe_agent(FIREFOX) == ("Firefox", "Linux")
-    assert describe_agent("Mozilla/5.0 (iPhone; CPU iPhone OS 18_0) Version/18.0 Mobile Safari/604.1") == ("Safari", "iOS")
+    assert describe_agent("Mozilla/5.0 (iPhone; CPU iPhone OS 18_0) Version/18.0 Mobile Safari/604.1") == (
+        "Safari",
+        "iOS",
+    )
     assert describe_agent("curl/8.5.0") == ("curl", "")
     assert describe_agent("") == ("", "")

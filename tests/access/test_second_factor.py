@@ -56,7 +56,9 @@ def test_codes_of_the_standard(moment: int, code: str) -> None:
     assert matching_counter(RFC_SECRET, code, now=moment) == moment // 30
 
 
-@pytest.mark.parametrize(("seconds", "accepted"), [(-31, True), (0, True), (31, True), (-61, False), (61, False)])
+@pytest.mark.parametrize(
+    ("seconds", "accepted"), [(-31, True), (0, True), (31, True), (-61, False), (61, False)]
+)
 def test_one_period_of_a_wrong_clock_is_forgiven(seconds: int, accepted: bool) -> None:
     base = 1_900_000_035.0  # the middle of a period
 
@@ -67,7 +69,9 @@ def test_one_period_of_a_wrong_clock_is_forgiven(seconds: int, accepted: bool) -
 
 def with_totp(user: User) -> tuple[str, list[str]]:
     secret = new_totp_secret()
-    codes = enable_totp(user, secret, totp_code(secret, int(NOW) // 30), actor=actor_for(user), client=HERE, now=NOW)
+    codes = enable_totp(
+        user, secret, totp_code(secret, int(NOW) // 30), actor=actor_for(user), client=HERE, now=NOW
+    )
     return secret, codes
 
 
@@ -163,7 +167,9 @@ def test_administrators_reset_a_lost_factor_but_not_of_administrators(
         reset_second_factor([admin], actor=manager)
 
     assert (has_second_factor(user), has_second_factor(admin)) == (False, True)
-    assert AuditEntry.objects.filter(kind="second_factor", object_pk=user.pk, reason__contains="reset").exists()
+    assert AuditEntry.objects.filter(
+        kind="second_factor", object_pk=user.pk, reason__contains="reset"
+    ).exists()
 
 
 # ------------------------------------------------------------------------------------------------------ in pages
@@ -228,7 +234,10 @@ def test_a_new_password_voids_a_half_made_sign_in(client: Browser, make_user: Ca
 
 @pytest.mark.django_db
 def test_the_policy_sends_a_code_by_mail(
-    client: Browser, make_user: Callable[..., User], admin_actor: Actor, mailoutbox: list[Any],
+    client: Browser,
+    make_user: Callable[..., User],
+    admin_actor: Actor,
+    mailoutbox: list[Any],
     django_capture_on_commit_callbacks: Callable[..., Any],
 ) -> None:
     user = make_user()
@@ -254,7 +263,8 @@ def test_setting_up_an_app_in_the_browser(client: Browser, make_user: Callable[.
 
     answer = client.post("/web/security/totp", {"code": totp_code(secret, int(time.time()) // 30)})
 
-    assert b"<svg" in page.content and secret.encode() in page.content
+    assert b"<svg" in page.content
+    assert secret.encode() in page.content
     assert answer.content.count(b"<li><code>") == 10
     assert has_second_factor(user)
     assert client.get("/web/security").status_code == 200  # this session goes on
@@ -306,7 +316,9 @@ class SoftwareKey:
         credential = b""
         if attested:
             credential = bytes(
-                AttestedCredentialData.create(b"\0" * 16, self.identifier, ES256.from_cryptography_key(self.key.public_key()))
+                AttestedCredentialData.create(
+                    b"\0" * 16, self.identifier, ES256.from_cryptography_key(self.key.public_key())
+                )
             )
         digest = hashlib.sha256(self.host.encode()).digest()
         return AuthenticatorData(digest + struct.pack(">BI", flags, self.counter) + credential)
@@ -357,7 +369,9 @@ def register(browser: Browser, user: User) -> SoftwareKey:
     begin(browser, user)
     key = SoftwareKey()
     options = post(browser, "/web/security/passkeys/begin").json()
-    answer = post(browser, "/web/security/passkeys/complete", {"name": "Blue key", "credential": key.register(options)})
+    answer = post(
+        browser, "/web/security/passkeys/complete", {"name": "Blue key", "credential": key.register(options)}
+    )
     assert answer.status_code == 200, answer.content
     assert len(answer.json()["recovery_codes"]) == 10
     assert browser.get("/web/security").status_code == 200
@@ -370,7 +384,9 @@ def test_a_passkey_signs_in_without_password(make_user: Callable[..., User]) -> 
     key = register(Browser(), user)
 
     options = post(browser, "/web/login/passkey/begin").json()
-    answer = post(browser, "/web/login/passkey/complete", {"credential": key.sign(options), "redirect": "/admin/core/"})
+    answer = post(
+        browser, "/web/login/passkey/complete", {"credential": key.sign(options), "redirect": "/admin/core/"}
+    )
 
     assert answer.json() == {"redirect": "/admin/core/"}
     assert browser.get("/web/security").status_code == 200
@@ -378,7 +394,9 @@ def test_a_passkey_signs_in_without_password(make_user: Callable[..., User]) -> 
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize("case", ["replay", "challenge_used", "origin", "counter", "signature", "stranger", "archived"])
+@pytest.mark.parametrize(
+    "case", ["replay", "challenge_used", "origin", "counter", "signature", "stranger", "archived"]
+)
 def test_a_passkey_is_refused(case: str, make_user: Callable[..., User]) -> None:
     user, browser = make_user(), Browser()
     key = register(Browser(), user)
@@ -420,7 +438,9 @@ def test_a_passkey_completes_the_second_step_of_its_own_user_only(make_user: Cal
     options = post(browser, "/web/login/passkey/begin").json()
     right = post(browser, "/web/login/passkey/complete", {"credential": key.sign(options)})
 
-    assert [item["id"] for item in options["publicKey"]["allowCredentials"]] == [websafe_encode(key.identifier)]
+    assert [item["id"] for item in options["publicKey"]["allowCredentials"]] == [
+        websafe_encode(key.identifier)
+    ]
     assert (wrong.status_code, right.status_code) == (401, 200)
 
 

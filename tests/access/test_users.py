@@ -28,6 +28,13 @@ from apps.core.testkit import count_queries, run_in_threads
 PASSWORD = "correct horse battery"
 
 
+def at_commit(write: Callable[[], object]) -> None:
+    """Write in a transaction and let PostgreSQL look at it as at its end."""
+    with transaction.atomic():
+        write()
+        check_deferred()
+
+
 def check_deferred() -> None:
     """What PostgreSQL looks at when a transaction ends."""
     with connection.cursor() as cursor:
@@ -42,7 +49,8 @@ def test_a_user_comes_with_defaults(admin_actor: Actor, company: Company) -> Non
     assert (user.kind, user.company_id, user.email) == ("internal", company.pk, "eva@example.com")
     assert user.signature == "--<br>Eva &lt;b&gt;"
     assert list(user.companies.all()) == [company]
-    assert user.is_staff and user.created_by_id == admin_actor.user_pk
+    assert user.is_staff
+    assert user.created_by_id == admin_actor.user_pk
     check_deferred()
 
 
@@ -72,7 +80,9 @@ def test_a_role_of_another_kind_is_refused_in_words(portal_user: User, system: A
     with pytest.raises(ValidationFailed) as refusal:
         assign_roles(portal_user, ["access.export"], actor=system)
 
-    assert refusal.value.fields["roles"] == ["A user is of one kind only: 1 role is for another kind of user."]
+    assert refusal.value.fields["roles"] == [
+        "A user is of one kind only: 1 role is for another kind of user."
+    ]
     assert not UserRole.objects.filter(user=portal_user).exists()
 
 
@@ -88,9 +98,8 @@ def test_postgres_refuses_a_role_of_another_kind(portal_user: User) -> None:
 def test_changing_the_kind_drops_roles_that_do_not_fit(make_user: Callable[..., User], system: Actor) -> None:
     user = make_user(roles=["access.export"])
 
-    with pytest.raises(IntegrityError, match="holding roles of another kind"), transaction.atomic():
-        User.objects.filter(pk=user.pk).update(kind="portal")
-        check_deferred()
+    with pytest.raises(IntegrityError, match="holding roles of another kind"):
+        at_commit(lambda: User.objects.filter(pk=user.pk).update(kind="portal"))
     service_for(User).update([user], {"kind": "portal"}, actor=system)
     check_deferred()
 
@@ -136,7 +145,7 @@ def test_the_default_company_is_one_of_the_allowed(
 @pytest.mark.django_db
 def test_archiving_ends_everything_at_once(make_user: Callable[..., User], admin_actor: Actor) -> None:
     user = make_user()
-    secret, token = make_token(user, name="laptop")
+    _secret, token = make_token(user, name="laptop")
     UserSession.objects.create(user=user, session_key="k" * 32)
 
     archive_users([user], actor=admin_actor)
@@ -146,7 +155,9 @@ def test_archiving_ends_everything_at_once(make_user: Callable[..., User], admin
     assert not UserSession.objects.filter(user=user).exists()
     assert ApiToken.objects.get(pk=token.pk).revoked_at is not None
     entry = AuditEntry.objects.filter(kind="user", object_pk=user.pk).first()
-    assert entry is not None and entry.after == {"active": False} and entry.user_pk == admin_actor.user_pk
+    assert entry is not None
+    assert entry.after == {"active": False}
+    assert entry.user_pk == admin_actor.user_pk
     unarchive_users([user], actor=admin_actor)
     assert User.objects.get(pk=user.pk).active
 
@@ -175,12 +186,10 @@ def test_nobody_archives_himself_or_the_last_administrator(
 
 @pytest.mark.django_db
 def test_postgres_keeps_the_last_administrator(admin: User) -> None:
-    with pytest.raises(IntegrityError, match="last administrator"), transaction.atomic():
-        User.objects.filter(pk=admin.pk).update(active=False)
-        check_deferred()
-    with pytest.raises(IntegrityError, match="last administrator"), transaction.atomic():
-        UserRole.objects.filter(user=admin).delete()
-        check_deferred()
+    with pytest.raises(IntegrityError, match="last administrator"):
+        at_commit(lambda: User.objects.filter(pk=admin.pk).update(active=False))
+    with pytest.raises(IntegrityError, match="last administrator"):
+        at_commit(lambda: UserRole.objects.filter(user=admin).delete())
 
 
 @pytest.mark.django_db(transaction=True)
@@ -229,7 +238,8 @@ def test_the_right_to_manage_users_is_not_the_right_to_become_administrator(
         create_user("new@example.com", roles=["access.administrator"], actor=actor)
 
     admin.refresh_from_db()
-    assert admin.check_password(PASSWORD) and admin.email == "root@example.com"
+    assert admin.check_password(PASSWORD)
+    assert admin.email == "root@example.com"
     assert "access.administrator" not in actor_for(manager).roles
     assert not User.objects.filter(login="new@example.com").exists()
 
@@ -242,7 +252,13 @@ def test_people_change_themselves_but_not_their_rights(
     actor = actor_for(user)
 
     service_for(User).update([user], {"name": "Ann Other", "theme": "dark"}, actor=actor)
-    for values in ({"roles": []}, {"companies": [other_company.pk]}, {"login": "boss"}, {"kind": "portal"}, {"active": False}):
+    for values in (
+        {"roles": []},
+        {"companies": [other_company.pk]},
+        {"login": "boss"},
+        {"kind": "portal"},
+        {"active": False},
+    ):
         with pytest.raises(PermissionDenied):
             service_for(User).update([user], values, actor=actor)
     with pytest.raises(PermissionDenied):
@@ -250,12 +266,19 @@ def test_people_change_themselves_but_not_their_rights(
     update_profile(user, {"company": other_company.pk}, actor=actor)
 
     user.refresh_from_db()
-    assert (user.name, user.theme, user.login, user.company_id) == ("Ann Other", "dark", "ann@example.com", company.pk)
+    assert (user.name, user.theme, user.login, user.company_id) == (
+        "Ann Other",
+        "dark",
+        "ann@example.com",
+        company.pk,
+    )
     assert User.objects.get(pk=colleague.pk).name == "Ben"
 
 
 @pytest.mark.django_db
-def test_portal_users_see_and_change_only_themselves(portal_user: User, make_user: Callable[..., User]) -> None:
+def test_portal_users_see_and_change_only_themselves(
+    portal_user: User, make_user: Callable[..., User]
+) -> None:
     colleague = make_user()
     actor = actor_for(portal_user)
 
@@ -322,7 +345,8 @@ def test_closing_a_portal_account(portal_user: User, make_user: Callable[..., Us
 def test_creating_many_users_costs_the_same_as_creating_two(system: Actor, company: Company) -> None:
     def rows(start: int, number: int) -> list[dict[str, object]]:
         return [
-            {"login": f"u{start + n}@example.com", "name": f"U {n}", "company": company.pk} for n in range(number)
+            {"login": f"u{start + n}@example.com", "name": f"U {n}", "company": company.pk}
+            for n in range(number)
         ]
 
     service_for(User).create(rows(0, 2), actor=system)
@@ -348,9 +372,8 @@ def test_a_company_keeps_its_place_its_branches_and_its_users(
         service.update([branch], {"parent": other.pk}, actor=system)
     with pytest.raises(Conflict) as in_use:
         service.archive([company], actor=system)
-    with pytest.raises(IntegrityError, match="cannot change"), transaction.atomic():
-        Company.objects.filter(pk=branch.pk).update(parent=other)
-        check_deferred()
+    with pytest.raises(IntegrityError, match="cannot change"):
+        at_commit(lambda: Company.objects.filter(pk=branch.pk).update(parent=other))
 
     assert in_use.value.message.startswith("1 active user has this company")
     assert Company.objects.get(pk=company.pk).active
@@ -359,7 +382,9 @@ def test_a_company_keeps_its_place_its_branches_and_its_users(
 
 
 @pytest.mark.django_db
-def test_the_maker_of_a_company_works_in_it_and_its_currency_is_active(admin: User, admin_actor: Actor) -> None:
+def test_the_maker_of_a_company_works_in_it_and_its_currency_is_active(
+    admin: User, admin_actor: Actor
+) -> None:
     from apps.core.models import Currency
 
     franc = Currency.objects.get(code="CHF")

@@ -21,7 +21,9 @@ Make = Callable[..., Partner]
 
 
 def account(partner: Partner, number: str, actor: Actor, **values: object) -> BankAccount:
-    return service_for(BankAccount).create_one({"partner": partner.pk, "number": number, **values}, actor=actor)
+    return service_for(BankAccount).create_one(
+        {"partner": partner.pk, "number": number, **values}, actor=actor
+    )
 
 
 def test_ibans_are_checked_and_others_taken(make_partner: Make, clerk_actor: Actor) -> None:
@@ -31,7 +33,10 @@ def test_ibans_are_checked_and_others_taken(make_partner: Make, clerk_actor: Act
     other = account(acme, "12-34.567", clerk_actor)
 
     assert (iban.kind, iban.sanitized, iban.number, iban.bic) == (
-        "iban", "BE68539007547034", "be68 5390 0754 7034", "BBRUBEBB",
+        "iban",
+        "BE68539007547034",
+        "be68 5390 0754 7034",
+        "BBRUBEBB",
     )
     assert (other.kind, other.sanitized) == ("bank", "1234567")
     with pytest.raises(ValidationFailed) as refusal:
@@ -73,10 +78,15 @@ def test_trust_is_for_validators_and_falls_with_the_number(
         service_for(BankAccount).update([row], {"trusted": True}, actor=clerk_actor)
     assert not BankAccount.objects.get().trusted
     trust_accounts([row], actor=validator)
-    assert (BankAccount.objects.get().trusted, BankAccount.objects.get().trusted_by_id) == (True, validator.user_pk)
+    assert (BankAccount.objects.get().trusted, BankAccount.objects.get().trusted_by_id) == (
+        True,
+        validator.user_pk,
+    )
 
     spelled = service_for(BankAccount).update([row], {"number": "BE68 5390 0754 7034"}, actor=clerk_actor)[0]
-    changed = service_for(BankAccount).update([row], {"number": "NL91 ABNA 0417 1643 00"}, actor=clerk_actor)[0]
+    changed = service_for(BankAccount).update([row], {"number": "NL91 ABNA 0417 1643 00"}, actor=clerk_actor)[
+        0
+    ]
 
     assert (spelled.trusted, changed.trusted) == (True, False)
     assert BankAccount.objects.get().trusted_by_id is None

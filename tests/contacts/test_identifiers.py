@@ -83,7 +83,9 @@ def test_how_tax_numbers_are_taken(text: str, country: str, stored: str) -> None
     assert check_tax_id(text, country) == stored
 
 
-@pytest.mark.parametrize(("text", "country"), [("NL001241613B01", "NL"), ("123", "DE"), ("FR12345678901", "FR"), ("XX12", "IT")])
+@pytest.mark.parametrize(
+    ("text", "country"), [("NL001241613B01", "NL"), ("123", "DE"), ("FR12345678901", "FR"), ("XX12", "IT")]
+)
 def test_a_wrong_tax_number_is_refused_with_a_right_one(text: str, country: str) -> None:
     with pytest.raises(ValidationFailed) as refusal:
         check_tax_id(text, country)

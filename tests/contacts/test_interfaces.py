@@ -23,7 +23,9 @@ Make = Callable[..., Partner]
 
 @pytest.fixture
 def clerk(make_user: Callable[..., User]) -> User:
-    return make_user("keeper@example.com", roles=["contacts.user", "contacts.rates", "contacts.bank_validator"])
+    return make_user(
+        "keeper@example.com", roles=["contacts.user", "contacts.rates", "contacts.bank_validator"]
+    )
 
 
 @pytest.fixture
@@ -37,16 +39,38 @@ def post(rest: Browser, path: str, data: Any, **extra: Any) -> Any:
 
 
 def test_a_partner_through_rest(rest: Browser) -> None:
-    made = post(rest, "contacts/partners/", {"name": "Acme", "is_company": True, "tax_id": "123456782B90", "country": Country.objects.get(code="NL").pk, "phone": "030 555 0142"})
-    wrong = post(rest, "contacts/partners/", {"name": "Bad", "tax_id": "NL1", "country": Country.objects.get(code="NL").pk})
+    made = post(
+        rest,
+        "contacts/partners/",
+        {
+            "name": "Acme",
+            "is_company": True,
+            "tax_id": "123456782B90",
+            "country": Country.objects.get(code="NL").pk,
+            "phone": "030 555 0142",
+        },
+    )
+    wrong = post(
+        rest,
+        "contacts/partners/",
+        {"name": "Bad", "tax_id": "NL1", "country": Country.objects.get(code="NL").pk},
+    )
 
     body = made.json()
     assert made.status_code == 201
-    assert (body["tax_id"], body["phone_e164"], body["complete_name"]) == ("NL123456782B90", "+31305550142", "Acme")
+    assert (body["tax_id"], body["phone_e164"], body["complete_name"]) == (
+        "NL123456782B90",
+        "+31305550142",
+        "Acme",
+    )
     assert "phone_digits" not in body
     assert wrong.status_code == 400
     assert "NL123456782B90" in wrong.json()["fields"]["tax_id"][0]
-    stale = rest.patch(f"/api/v1/contacts/partners/{body['id']}/", {"name": "X", "version": 99}, content_type="application/json")
+    stale = rest.patch(
+        f"/api/v1/contacts/partners/{body['id']}/",
+        {"name": "X", "version": 99},
+        content_type="application/json",
+    )
     assert stale.status_code == 412
     found = rest.get("/api/v1/contacts/partners/?search=0142").json()
     assert [row["id"] for row in found["results"]] == [body["id"]]
@@ -72,7 +96,8 @@ def test_an_account_through_rest(rest: Browser, make_partner: Make) -> None:
 
     assert (made.status_code, made.json()["kind"]) == (201, "iban")
     assert (twice.status_code, wrong.status_code) == (409, 400)
-    assert trusted.status_code == 200 and BankAccount.objects.get().trusted
+    assert trusted.status_code == 200
+    assert BankAccount.objects.get().trusted
 
 
 def test_a_rate_through_rest(rest: Browser) -> None:
@@ -82,7 +107,8 @@ def test_a_rate_through_rest(rest: Browser) -> None:
     twice = post(rest, "contacts/currency-rates/", {"currency": usd.pk, "date": "2026-11-20", "rate": "1.20"})
     zero = post(rest, "contacts/currency-rates/", {"currency": usd.pk, "date": "2026-11-21", "rate": "0"})
 
-    assert made.status_code == 201 and made.json()["base"] == Currency.objects.get(code="EUR").pk
+    assert made.status_code == 201
+    assert made.json()["base"] == Currency.objects.get(code="EUR").pk
     assert (twice.status_code, zero.status_code) == (409, 400)
     assert CurrencyRate.objects.count() == 1
 
@@ -112,8 +138,10 @@ def test_duplicates_addresses_and_vcards_through_rest(rest: Browser, make_partne
     nothing = rest.post("/api/v1/contacts/partners/import-vcards/", {})
 
     assert duplicates.json() == [{"id": twin.pk, "complete_name": "Acme BV", "field": "tax_id"}]
-    assert addresses.json()["delivery"] == depot.pk and addresses.json()["invoice"] == acme.pk
-    assert vcard["Content-Type"].startswith("text/vcard") and b"FN:Acme" in vcard.content
+    assert addresses.json()["delivery"] == depot.pk
+    assert addresses.json()["invoice"] == acme.pk
+    assert vcard["Content-Type"].startswith("text/vcard")
+    assert b"FN:Acme" in vcard.content
     assert Partner.objects.get(pk=first.json()["ids"][0]).email == "ann@x.example"
     assert (again.json(), nothing.status_code) == ({"ids": [], "known": ["Ann"]}, 400)
 
@@ -130,8 +158,20 @@ def test_nobody_without_right_writes(make_user: Callable[..., User], make_partne
     assert Browser().get("/api/v1/contacts/partners/").status_code == 401
 
 
-@pytest.mark.parametrize("path", ["contacts/partner", "contacts/bankaccount", "contacts/partnertag", "contacts/industry", "contacts/currencyrate", "contacts/partnermerge"])
-def test_the_screens_open(path: str, client: Browser, clerk: User, make_partner: Make, clerk_actor: Actor) -> None:
+@pytest.mark.parametrize(
+    "path",
+    [
+        "contacts/partner",
+        "contacts/bankaccount",
+        "contacts/partnertag",
+        "contacts/industry",
+        "contacts/currencyrate",
+        "contacts/partnermerge",
+    ],
+)
+def test_the_screens_open(
+    path: str, client: Browser, clerk: User, make_partner: Make, clerk_actor: Actor
+) -> None:
     merge_partners([make_partner("A"), make_partner("B")], actor=clerk_actor)
     client.force_login(clerk)
 
@@ -140,7 +180,9 @@ def test_the_screens_open(path: str, client: Browser, clerk: User, make_partner:
     assert added == (403 if path.endswith("merge") else 200)
 
 
-def test_a_partner_through_the_back_office(client: Browser, clerk: User, make_partner: Make, system: Actor) -> None:
+def test_a_partner_through_the_back_office(
+    client: Browser, clerk: User, make_partner: Make, system: Actor
+) -> None:
     acme = make_partner("Acme", is_company=True, tax_id="NL123456782B90")
     make_partner("Bob", parent=acme)
     service_for(BankAccount).create_one({"partner": acme.pk, "number": "1234567"}, actor=system)
@@ -149,5 +191,6 @@ def test_a_partner_through_the_back_office(client: Browser, clerk: User, make_pa
     page = client.get(f"/admin/contacts/partner/{acme.pk}/change/")
     listed = client.get("/admin/contacts/partner/?q=acm")
 
-    assert page.status_code == 200 and b"NL123456782B90" in page.content
+    assert page.status_code == 200
+    assert b"NL123456782B90" in page.content
     assert b"Acme, Bob" in listed.content

@@ -36,11 +36,19 @@ def test_everything_that_refers_to_a_source_refers_to_the_destination(
     gold, silver = tag("Gold", system), tag("Silver", system)
     kept = make_partner("Acme", is_company=True, email="info@acme.example", tags=[gold.pk])
     source = make_partner(
-        "ACME", is_company=True, email="INFO@acme.example", phone="030 1", tags=[gold.pk, silver.pk], ref="R7", city="Delft"
+        "ACME",
+        is_company=True,
+        email="INFO@acme.example",
+        phone="030 1",
+        tags=[gold.pk, silver.pk],
+        ref="R7",
+        city="Delft",
     )
     person = make_partner("Bob", parent=source)
     for partner in (kept, source):
-        service_for(BankAccount).create_one({"partner": partner.pk, "number": "BE68539007547034"}, actor=system)
+        service_for(BankAccount).create_one(
+            {"partner": partner.pk, "number": "BE68539007547034"}, actor=system
+        )
     other = service_for(BankAccount).create_one({"partner": source.pk, "number": "1234567"}, actor=system)
     Partner.objects.filter(pk=kept.pk).update(customer_rank=2)
     Partner.objects.filter(pk=source.pk).update(customer_rank=3)
@@ -50,18 +58,30 @@ def test_everything_that_refers_to_a_source_refers_to_the_destination(
     check_deferred()
     merged = Partner.objects.get(pk=kept.pk)
     assert not Partner.objects.filter(pk=source.pk).exists()
-    assert (merged.name, merged.phone, merged.ref, merged.city, merged.customer_rank) == ("Acme", "030 1", "R7", "Delft", 5)
+    assert (merged.name, merged.phone, merged.ref, merged.city, merged.customer_rank) == (
+        "Acme",
+        "030 1",
+        "R7",
+        "Delft",
+        5,
+    )
     assert set(merged.tags.all()) == {gold, silver}
     assert sorted(merged.bank_accounts.values_list("sanitized", flat=True)) == ["1234567", "BE68539007547034"]
     assert BankAccount.objects.get(pk=other.pk).partner_id == kept.pk
     person = Partner.objects.get(pk=person.pk)
-    assert (person.parent_id, person.commercial_entity_id, person.complete_name) == (kept.pk, kept.pk, "Acme, Bob")
+    assert (person.parent_id, person.commercial_entity_id, person.complete_name) == (
+        kept.pk,
+        kept.pk,
+        "Acme, Bob",
+    )
     assert PartnerMerge.objects.get().names == ["ACME"]
     assert AuditEntry.objects.get(kind="merge").object_pk == kept.pk
 
 
 @pytest.mark.django_db
-def test_the_oldest_active_contact_is_kept_unless_one_is_chosen(make_partner: Make, clerk_actor: Actor, system: Actor) -> None:
+def test_the_oldest_active_contact_is_kept_unless_one_is_chosen(
+    make_partner: Make, clerk_actor: Actor, system: Actor
+) -> None:
     first, second, third = make_partner("First"), make_partner("Second"), make_partner("Third")
     service_for(Partner).archive([first], actor=system)
 
@@ -77,7 +97,10 @@ def test_the_oldest_active_contact_is_kept_unless_one_is_chosen(make_partner: Ma
 @pytest.mark.django_db
 @pytest.mark.parametrize("case", ["four", "one", "family", "users", "companies", "emails"])
 def test_what_is_not_merged(
-    case: str, make_partner: Make, make_portal_user: Callable[..., User], clerk_actor: Actor,
+    case: str,
+    make_partner: Make,
+    make_portal_user: Callable[..., User],
+    clerk_actor: Actor,
     make_company: Callable[..., object],
 ) -> None:
     a, b = make_partner("A"), make_partner("B")
@@ -113,7 +136,9 @@ def test_administrators_may_merge_different_addresses(make_partner: Make, admin_
 
 
 @pytest.mark.django_db
-def test_the_login_goes_along(make_partner: Make, make_portal_user: Callable[..., User], clerk_actor: Actor) -> None:
+def test_the_login_goes_along(
+    make_partner: Make, make_portal_user: Callable[..., User], clerk_actor: Actor
+) -> None:
     kept = make_partner("Bob")
     source = make_partner("Bob too")
     user = make_portal_user("bob@x.example", source)
@@ -175,7 +200,9 @@ def test_readers_do_not_merge(make_partner: Make, reader_actor: Actor) -> None:
 
 
 @pytest.mark.django_db
-def test_groups_are_merged_each_by_itself(make_partner: Make, clerk_actor: Actor, make_portal_user: Callable[..., User]) -> None:
+def test_groups_are_merged_each_by_itself(
+    make_partner: Make, clerk_actor: Actor, make_portal_user: Callable[..., User]
+) -> None:
     five = [make_partner(f"Five {n}") for n in range(5)]
     bad = [make_partner("X"), make_partner("Y")]
     make_portal_user("x@x.example", bad[0]), make_portal_user("y@x.example", bad[1])

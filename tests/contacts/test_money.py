@@ -88,7 +88,9 @@ def test_shared_rates_serve_companies_of_other_currencies_through_their_base(
 
     assert rate_on(currency("GBP"), DAY, other_company) == Decimal("0.68")  # 0.85 / 1.25
     assert rate_on(currency("EUR"), DAY, other_company) == Decimal("0.8")
-    assert convert(Decimal(100), currency("EUR"), currency("USD"), company=other_company, date=DAY) == Decimal("125.00")
+    assert convert(
+        Decimal(100), currency("EUR"), currency("USD"), company=other_company, date=DAY
+    ) == Decimal("125.00")
 
 
 def test_a_shared_rate_of_another_base_without_the_own_is_refused(
@@ -154,7 +156,9 @@ def test_entering_rates_again_changes_nothing(company: Company, books: Actor) ->
 
     first = set_rates(rates, company=None, base=currency("EUR"), actor=books)
     again = set_rates(rates, company=None, base=currency("EUR"), actor=books)
-    changed = set_rates([(currency("USD"), DAY, Decimal("1.2"))], company=None, base=currency("EUR"), actor=books)
+    changed = set_rates(
+        [(currency("USD"), DAY, Decimal("1.2"))], company=None, base=currency("EUR"), actor=books
+    )
 
     assert (first, again, changed, CurrencyRate.objects.count()) == (2, 0, 1, 2)
     assert rate_on(currency("USD"), DAY, company) == Decimal("1.2")
@@ -183,13 +187,26 @@ def test_the_currency_of_a_company_stays_active(company: Company, system: Actor)
 
 # ------------------------------------------------------------------------------------------------ reference data
 def test_the_world_is_loaded() -> None:
-    assert Currency.objects.count() > 140 and Country.objects.count() == 250
+    assert Currency.objects.count() > 140
+    assert Country.objects.count() == 250
     yen, dinar, franc = (currency(code) for code in ("JPY", "KWD", "CHF"))
     assert (yen.decimals, yen.rounding, dinar.decimals, franc.symbol_before) == (0, 1, 3, True)
-    assert (currency("EUR").symbol, currency("EUR").unit_name, currency("EUR").symbol_before) == ("€", "euro", False)
+    assert (currency("EUR").symbol, currency("EUR").unit_name, currency("EUR").symbol_before) == (
+        "€",
+        "euro",
+        False,
+    )
     netherlands = Country.objects.select_related("currency").get(code="NL")
-    assert (netherlands.currency.code, netherlands.phone_code, netherlands.is_eu, netherlands.tax_id_label) == (  # type: ignore[union-attr]
-        "EUR", 31, True, "VAT",
+    assert (
+        netherlands.currency.code,
+        netherlands.phone_code,
+        netherlands.is_eu,
+        netherlands.tax_id_label,
+    ) == (  # type: ignore[union-attr]
+        "EUR",
+        31,
+        True,
+        "VAT",
     )
     assert Country.objects.filter(is_eu=True).count() == 27
     assert CountryState.objects.filter(country__code="US").count() == 56
@@ -223,5 +240,3 @@ def test_address_formats_have_known_placeholders_only(system: Actor) -> None:
             service_for(Country).update([country], {"address_format": template}, actor=system)
 
     assert "password" not in Country.objects.get(code="NL").address_format
-
-

@@ -27,14 +27,21 @@ def _cards(shared_data: Path, name: str) -> list[Card]:
 def test_outlook(shared_data: Path) -> None:
     (card,) = _cards(shared_data, "John_Doe_MS_OUTLOOK.vcf")
 
-    assert (card.name, card.family, card.given, card.title) == ("Mr. John Richter James Doe Sr.", "Doe", "John", "Mr.")
+    assert (card.name, card.family, card.given, card.title) == (
+        "Mr. John Richter James Doe Sr.",
+        "Doe",
+        "John",
+        "Mr.",
+    )
     assert (card.organization, card.job, card.emails) == ("IBM", "Money Counter", ["john.doe@ibm.cm"])
     assert card.phones == ["(905) 555-1234", "(905) 666-1234"]
     assert card.addresses[0] == Address(
         "Cresent moon drive", "", "Albaney", "New York", "12345", "United States of America", "work"
     )
-    assert len(card.addresses) == 2 and card.urls == ["http://www.ibm.com"]
-    assert card.photo.startswith(b"\xff\xd8\xff") and card.photo_type == "image/jpeg"
+    assert len(card.addresses) == 2
+    assert card.urls == ["http://www.ibm.com"]
+    assert card.photo.startswith(b"\xff\xd8\xff")
+    assert card.photo_type == "image/jpeg"
     assert card.note.startswith("THIS SOFTWARE IS PROVIDED")
 
 
@@ -42,7 +49,11 @@ def test_outlook_2003_quoted_printable(shared_data: Path) -> None:
     (card,) = _cards(shared_data, "outlook-2003.vcf")
 
     assert card.note == "This is the note field!!\nSecond line\n\nThird line is empty"
-    assert (card.organization, card.phones, card.mobiles) == ("Company, The", ["BusinessPhone", "HomePhone"], ["MobilePhone"])
+    assert (card.organization, card.phones, card.mobiles) == (
+        "Company, The",
+        ["BusinessPhone", "HomePhone"],
+        ["MobilePhone"],
+    )
     assert card.addresses[0] == Address(
         "123 Main St", "TheOffice", "Austin", "TX", "12345", "United States of America", "work"
     )
@@ -51,7 +62,11 @@ def test_outlook_2003_quoted_printable(shared_data: Path) -> None:
 def test_iphone(shared_data: Path) -> None:
     (card,) = _cards(shared_data, "John_Doe_IPHONE.vcf")
 
-    assert (card.emails, card.mobiles, card.urls) == (["john.doe@ibm.com"], ["905-555-1234"], ["http://www.ibm.com"])
+    assert (card.emails, card.mobiles, card.urls) == (
+        ["john.doe@ibm.com"],
+        ["905-555-1234"],
+        ["http://www.ibm.com"],
+    )
     assert card.phones == ["905-666-1234", "905-777-1234", "905-222-1234"]  # neither fax nor pager
     assert (card.addresses[1].street, card.addresses[1].street2) == ("Street4", "Building 6, Floor 8")
     assert card.photo.startswith(b"\xff\xd8\xff")
@@ -60,7 +75,11 @@ def test_iphone(shared_data: Path) -> None:
 def test_gmail(shared_data: Path) -> None:
     (card,) = _cards(shared_data, "John_Doe_GMAIL.vcf")
 
-    assert (card.name, card.family, card.emails) == ("Mr. John Richter, James Doe Sr.", "Doe", ["john.doe@ibm.com"])
+    assert (card.name, card.family, card.emails) == (
+        "Mr. John Richter, James Doe Sr.",
+        "Doe",
+        ["john.doe@ibm.com"],
+    )
     assert card.addresses[0].street == "Crescent moon drive"
     assert "Favotire Color: Blue" in card.note
 
@@ -70,7 +89,8 @@ def test_android_has_several_cards_and_accents(shared_data: Path) -> None:
 
     assert len(cards) > 3
     assert (cards[0].name, cards[0].categories) == ("john.doe@company.com", ["My Contacts"])
-    assert cards[2].name == "Ñ Ñ Ñ Ñ Ñ" and cards[2].mobiles == ["123456789"]
+    assert cards[2].name == "Ñ Ñ Ñ Ñ Ñ"
+    assert cards[2].mobiles == ["123456789"]
     assert all("=C3" not in card.name and "=C3" not in card.note for card in cards)
 
 
@@ -79,11 +99,14 @@ def test_the_example_of_the_standard(shared_data: Path) -> None:
 
     assert (card.name, card.organization, card.language) == ("Simon Perreault", "Viagenie", "fr")
     assert (card.phones, card.mobiles) == (["+1-418-656-9254 ext. 102"], ["+1-418-262-6501"])
-    assert card.addresses == [Address("2875 Laurier", "Suite D2-630", "Quebec", "QC", "G1V 2M2", "Canada", "work")]
+    assert card.addresses == [
+        Address("2875 Laurier", "Suite D2-630", "Quebec", "QC", "G1V 2M2", "Canada", "work")
+    ]
 
 
 @pytest.mark.parametrize(
-    "data", [b"", b"hello", b"BEGIN:VCALENDAR\r\nEND:VCALENDAR", b"\xff\xfe\x00", b"x" * (20 * 1024 * 1024 + 1)]
+    "data",
+    [b"", b"hello", b"BEGIN:VCALENDAR\r\nEND:VCALENDAR", b"\xff\xfe\x00", b"x" * (20 * 1024 * 1024 + 1)],
 )
 def test_what_is_no_vcard_is_refused(data: bytes) -> None:
     with pytest.raises(VCardError):
@@ -92,7 +115,15 @@ def test_what_is_no_vcard_is_refused(data: bytes) -> None:
 
 @pytest.mark.parametrize(
     "line",
-    ["PHOTO;ENCODING=b:###", "ADR:", "TEL;", "N", 'EMAIL;TYPE="a:b":x@y.example', "NOTE;CHARSET=nonsense;ENCODING=QUOTED-PRINTABLE:=E9", "AGENT:BEGIN:VCARD"],
+    [
+        "PHOTO;ENCODING=b:###",
+        "ADR:",
+        "TEL;",
+        "N",
+        'EMAIL;TYPE="a:b":x@y.example',
+        "NOTE;CHARSET=nonsense;ENCODING=QUOTED-PRINTABLE:=E9",
+        "AGENT:BEGIN:VCARD",
+    ],
 )
 def test_a_broken_line_does_not_lose_the_card(line: str) -> None:
     (card,) = parse_vcards(f"BEGIN:VCARD\nVERSION:3.0\nFN:Ann\n{line}\nEND:VCARD\n")
@@ -118,7 +149,18 @@ def test_what_is_written_is_read_the_same() -> None:
     again, company = parse_vcards(text.encode())
 
     assert all(len(line.encode()) <= 75 for line in text.split("\r\n"))
-    for name in ("name", "organization", "job", "note", "emails", "phones", "mobiles", "urls", "categories", "addresses"):
+    for name in (
+        "name",
+        "organization",
+        "job",
+        "note",
+        "emails",
+        "phones",
+        "mobiles",
+        "urls",
+        "categories",
+        "addresses",
+    ):
         assert getattr(again, name) == getattr(card, name), name
     assert company.is_company
 
@@ -141,11 +183,21 @@ def test_cards_become_partners_once(shared_data: Path, clerk_actor: Actor) -> No
         collect_pictures.unregister(take)
 
     (john,) = first.partners
-    assert (john.name, john.email, john.job_position) == ("Mr. John Richter James Doe Sr.", "john.doe@ibm.cm", "Money Counter")
-    assert (john.city, john.country.code, john.state.code, john.phone_e164) == ("Albaney", "US", "NY", "+19055551234")  # type: ignore[union-attr]
+    assert (john.name, john.email, john.job_position) == (
+        "Mr. John Richter James Doe Sr.",
+        "john.doe@ibm.cm",
+        "Money Counter",
+    )
+    assert (john.city, john.country.code, john.state.code, john.phone_e164) == (
+        "Albaney",
+        "US",
+        "NY",
+        "+19055551234",
+    )  # type: ignore[union-attr]
     assert john.complete_name.startswith("IBM, ")
     assert list(john.children.values_list("type", "city")) == [("other", "New York")]
-    assert pictures[0][0] == john and pictures[0][1].startswith(b"\xff\xd8")
+    assert pictures[0][0] == john
+    assert pictures[0][1].startswith(b"\xff\xd8")
     assert (again.partners, again.known) == ([], [john.name])
     assert "(905) 666-1234" in john.comment
 

@@ -34,7 +34,12 @@ class Company(ArchivableMixin, BaseModel):
 
     name = models.CharField(_("name"), max_length=120, unique=True)
     parent = models.ForeignKey(
-        "self", verbose_name=_("branch of"), null=True, blank=True, on_delete=models.PROTECT, related_name="branches"
+        "self",
+        verbose_name=_("branch of"),
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="branches",
     )
     sequence = models.PositiveIntegerField(_("sequence"), default=10)
     currency = models.ForeignKey(
@@ -47,7 +52,12 @@ class Company(ArchivableMixin, BaseModel):
     zip = models.CharField(_("postal code"), max_length=24, blank=True)
     city = models.CharField(_("city"), max_length=120, blank=True)
     state = models.ForeignKey(
-        CountryState, verbose_name=_("state"), null=True, blank=True, on_delete=models.PROTECT, related_name="+"
+        CountryState,
+        verbose_name=_("state"),
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="+",
     )
     country = models.ForeignKey(
         Country, verbose_name=_("country"), null=True, blank=True, on_delete=models.PROTECT, related_name="+"
@@ -59,12 +69,18 @@ class Company(ArchivableMixin, BaseModel):
     registry = models.CharField(_("company registry"), max_length=60, blank=True)
 
     logo_attachment = models.BigIntegerField(
-        _("logo"), null=True, blank=True, editable=False, help_text=_("Primary key of the attachment that holds it.")
+        _("logo"),
+        null=True,
+        blank=True,
+        editable=False,
+        help_text=_("Primary key of the attachment that holds it."),
     )
     primary_color = models.CharField(_("first colour"), max_length=7, default="#1f4e79")
     secondary_color = models.CharField(_("second colour"), max_length=7, default="#5b6770")
     font = models.CharField(_("font of documents"), max_length=60, default="DejaVu Sans")
-    report_header = models.TextField(_("document header"), blank=True, help_text=_("A line under the company's name."))
+    report_header = models.TextField(
+        _("document header"), blank=True, help_text=_("A line under the company's name.")
+    )
     report_footer = models.TextField(_("document footer"), blank=True)
 
     objects = CompanyQuerySet.as_manager()

@@ -32,7 +32,11 @@ class Role(ArchivableMixin, BaseModel):
     category = models.CharField(_("category"), max_length=80, blank=True)
     comment = models.TextField(_("comment"), blank=True)
     kind = models.CharField(
-        _("for"), max_length=10, choices=UserKind.choices, default=UserKind.INTERNAL, help_text=_("Who may hold it.")
+        _("for"),
+        max_length=10,
+        choices=UserKind.choices,
+        default=UserKind.INTERNAL,
+        help_text=_("Who may hold it."),
     )
     module = models.CharField(_("module"), max_length=60, blank=True, editable=False)
     declared = models.BooleanField(_("made by a module"), default=False, editable=False)
@@ -86,7 +90,9 @@ class RoleImplication(models.Model):
     erp: ClassVar[ModelOptions] = RIGHTS
 
     id = models.BigAutoField(primary_key=True)
-    role = models.ForeignKey(Role, on_delete=models.CASCADE, related_name="implications", verbose_name=_("role"))
+    role = models.ForeignKey(
+        Role, on_delete=models.CASCADE, related_name="implications", verbose_name=_("role")
+    )
     implied = models.ForeignKey(
         Role, on_delete=models.CASCADE, related_name="implications_of", verbose_name=_("implied role")
     )
@@ -130,7 +136,9 @@ class RoleGrant(models.Model):
                 condition=models.Q(model__regex=r"^(\*|[a-z][a-z0-9_]*\.[a-z0-9_]+)$")
                 & models.Q(operation__regex=r"^(\*|[a-z][a-z0-9_]*)$"),
                 name="access_grant_form",
-                violation_error_message=_("A right is a kind of record such as projects.task and an operation such as view."),
+                violation_error_message=_(
+                    "A right is a kind of record such as projects.task and an operation such as view."
+                ),
             ),
         )
 
@@ -148,7 +156,12 @@ class UserRole(models.Model):
     role = models.ForeignKey(Role, on_delete=models.CASCADE, related_name="user_roles")
     given_at = models.DateTimeField(_("given on"), auto_now_add=True)
     given_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+", editable=False
+        settings.AUTH_USER_MODEL,
+        null=True,
+        blank=True,
+        on_delete=models.SET_NULL,
+        related_name="+",
+        editable=False,
     )
 
     class Meta:

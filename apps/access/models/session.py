@@ -28,7 +28,9 @@ class ApiToken(BaseModel):
     name = models.CharField(_("name"), max_length=100)
     prefix = models.CharField(_("begins with"), max_length=8, db_index=True, editable=False)
     digest = models.CharField(max_length=64, unique=True, editable=False)
-    scopes = models.JSONField(_("scopes"), null=True, blank=True, help_text=_("Empty: all rights of the user."))
+    scopes = models.JSONField(
+        _("scopes"), null=True, blank=True, help_text=_("Empty: all rights of the user.")
+    )
     expires_at = models.DateTimeField(_("valid until"), null=True, blank=True)
     revoked_at = models.DateTimeField(_("revoked on"), null=True, blank=True, editable=False)
     last_used_at = models.DateTimeField(_("last used on"), null=True, blank=True, editable=False)
@@ -84,7 +86,9 @@ class TrustedDevice(models.Model):
     )
 
     id = models.BigAutoField(primary_key=True)
-    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="trusted_devices")
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="trusted_devices"
+    )
     digest = models.CharField(max_length=64, unique=True, editable=False)
     name = models.CharField(_("name"), max_length=100, blank=True)
     created_at = models.DateTimeField(_("trusted on"), default=timezone.now)
@@ -107,7 +111,9 @@ class OneTimeToken(models.Model):
     )
 
     id = models.BigAutoField(primary_key=True)
-    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="one_time_tokens")
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="one_time_tokens"
+    )
     purpose = models.CharField(max_length=10, choices=TokenPurpose.choices)
     digest = models.CharField(max_length=64, unique=True, editable=False)
     state = models.CharField(max_length=64, editable=False)  # of login and password when it was made

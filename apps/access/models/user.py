@@ -11,7 +11,15 @@ from django.db.models.functions import Lower
 from django.utils.crypto import salted_hmac
 from django.utils.translation import gettext_lazy as _
 
-from apps.access.constants import PUBLIC_LOGIN, ROLE_ADMINISTRATOR, SYSTEM_LOGIN, Notify, Special, Theme, UserKind
+from apps.access.constants import (
+    PUBLIC_LOGIN,
+    ROLE_ADMINISTRATOR,
+    SYSTEM_LOGIN,
+    Notify,
+    Special,
+    Theme,
+    UserKind,
+)
 from apps.access.hooks import collect_users_created
 from apps.access.models.company import Company
 from apps.access.models.role import RightsStamp, Role, UserRole
@@ -60,7 +68,8 @@ class UserManager(BaseUserManager.from_queryset(UserQuerySet)):  # type: ignore[
     def create_superuser(self, login: str, password: str | None = None, **fields: Any) -> User:
         user = self.create_user(login, password, **{**fields, "kind": UserKind.INTERNAL})
         role, _made = Role.objects.get_or_create(
-            code=ROLE_ADMINISTRATOR, defaults={"name": "Settings", "kind": UserKind.INTERNAL, "declared": True}
+            code=ROLE_ADMINISTRATOR,
+            defaults={"name": "Settings", "kind": UserKind.INTERNAL, "declared": True},
         )
         UserRole.objects.get_or_create(user=user, role=role)
         return user
@@ -97,14 +106,28 @@ class User(ArchivableMixin, BaseModel, AbstractBaseUser):
     email = models.EmailField(_("e-mail"), blank=True, db_index=True)
     kind = models.CharField(_("kind"), max_length=10, choices=UserKind.choices, default=UserKind.INTERNAL)
     special = models.CharField(
-        _("used by the platform"), max_length=10, choices=Special.choices, default=Special.NONE, editable=False, blank=True
+        _("used by the platform"),
+        max_length=10,
+        choices=Special.choices,
+        default=Special.NONE,
+        editable=False,
+        blank=True,
     )
     company = models.ForeignKey(
-        Company, verbose_name=_("default company"), null=True, on_delete=models.PROTECT, related_name="default_users"
+        Company,
+        verbose_name=_("default company"),
+        null=True,
+        on_delete=models.PROTECT,
+        related_name="default_users",
     )
     companies = models.ManyToManyField(Company, verbose_name=_("companies"), related_name="users", blank=True)
     roles = models.ManyToManyField(
-        Role, through=UserRole, through_fields=("user", "role"), verbose_name=_("roles"), related_name="users", blank=True
+        Role,
+        through=UserRole,
+        through_fields=("user", "role"),
+        verbose_name=_("roles"),
+        related_name="users",
+        blank=True,
     )
 
     language = models.CharField(_("language"), max_length=10, default="en")
@@ -114,11 +137,15 @@ class User(ArchivableMixin, BaseModel, AbstractBaseUser):
         _("notifications"), max_length=10, choices=Notify.choices, default=Notify.EMAIL
     )
     theme = models.CharField(_("theme"), max_length=10, choices=Theme.choices, default=Theme.AUTO)
-    home = models.CharField(_("first page"), max_length=200, blank=True, help_text=_("Path opened after signing in."))
+    home = models.CharField(
+        _("first page"), max_length=200, blank=True, help_text=_("Path opened after signing in.")
+    )
     preferences = models.JSONField(_("preferences of the screens"), default=dict, blank=True, editable=False)
 
     must_change_password = models.BooleanField(_("must choose a new password"), default=False)
-    password_changed_at = models.DateTimeField(_("password changed on"), null=True, blank=True, editable=False)
+    password_changed_at = models.DateTimeField(
+        _("password changed on"), null=True, blank=True, editable=False
+    )
     session_nonce = models.CharField(max_length=32, default="", blank=True, editable=False)
     rights_stamp = models.BigIntegerField(default=0, editable=False)
 
@@ -182,7 +209,9 @@ class User(ArchivableMixin, BaseModel, AbstractBaseUser):
 
     def has_perm(self, perm: str, obj: Any = None) -> bool:
         return any(
-            backend.has_perm(self, perm, obj) for backend in auth.get_backends() if hasattr(backend, "has_perm")
+            backend.has_perm(self, perm, obj)
+            for backend in auth.get_backends()
+            if hasattr(backend, "has_perm")
         )
 
     def has_perms(self, perm_list: Any, obj: Any = None) -> bool:
@@ -197,7 +226,14 @@ class User(ArchivableMixin, BaseModel, AbstractBaseUser):
 
     def _get_session_auth_hash(self, secret: str | bytes | None = None) -> str:
         """Whatever decides about signing in is part of it, so a change of any ends the user's sessions."""
-        parts = (str(self.pk), self.login.lower(), self.password, str(self.active), self.kind, self.session_nonce)
+        parts = (
+            str(self.pk),
+            self.login.lower(),
+            self.password,
+            str(self.active),
+            self.kind,
+            self.session_nonce,
+        )
         return salted_hmac(
             "apps.access.session", "\x1f".join(parts), secret=secret, algorithm="sha256"
         ).hexdigest()

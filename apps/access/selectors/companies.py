@@ -32,7 +32,9 @@ def with_branches(company_pks: Iterable[int], *, allowed: Iterable[int]) -> list
     return found
 
 
-def company_to_switch_to(model: type[Model], pk: int, *, user: User, selected: Iterable[int]) -> Company | None:
+def company_to_switch_to(
+    model: type[Model], pk: int, *, user: User, selected: Iterable[int]
+) -> Company | None:
     """The company whose selection would show a record that a person asked for and did not get, when it is one that
     he works for. ``None`` when the company is not the reason, so nothing is given away."""
     if company_mode(model) == "none":

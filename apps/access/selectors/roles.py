@@ -44,9 +44,7 @@ def implying_role_pks(role_pks: Iterable[int]) -> set[int]:
 def powerful_role_pks() -> set[int]:
     """Roles that make an administrator: Settings itself, any that grants everything, and all that imply one."""
     roots = set(Role.objects.filter(code=ROLE_ADMINISTRATOR).values_list("pk", flat=True))
-    roots |= set(
-        Role.objects.filter(grants__model="*", grants__operation="*").values_list("pk", flat=True)
-    )
+    roots |= set(Role.objects.filter(grants__model="*", grants__operation="*").values_list("pk", flat=True))
     return implying_role_pks(roots)
 
 

@@ -2,9 +2,21 @@
 
 from apps.access.services.audit import broken_seals, record, record_denial, record_many, seal_audit
 from apps.access.services.companies import CompanyService
-from apps.access.services.links import make_link, read_link, request_password_reset, send_letter, send_link, use_link
+from apps.access.services.links import (
+    make_link,
+    read_link,
+    request_password_reset,
+    send_letter,
+    send_link,
+    use_link,
+)
 from apps.access.services.login import check_login, login_needs_second_factor, public_url
-from apps.access.services.passwords import change_own_password, check_password_policy, set_password, write_password
+from apps.access.services.passwords import (
+    change_own_password,
+    check_password_policy,
+    set_password,
+    write_password,
+)
 from apps.access.services.roles import RoleService, set_grants
 from apps.access.services.second_factor import (
     check_code,

@@ -66,7 +66,9 @@ def record_many(kind: str, rows: Sequence[Mapping[str, Any]], *, actor: Actor) -
     AuditEntry.objects.bulk_create([AuditEntry(**_facts(kind, actor=actor, **row)) for row in rows])
 
 
-def record_denial(actor: Actor, model: type[models.Model] | str, op: str, rule: str = "", pk: Any = None) -> None:
+def record_denial(
+    actor: Actor, model: type[models.Model] | str, op: str, rule: str = "", pk: Any = None
+) -> None:
     """Note that a right was refused. It outlives the refused transaction: inside one, a worker writes the entry.
 
     The same refusal of the same actor is noted once a minute, so that nobody fills the trail by trying.
@@ -83,7 +85,9 @@ def record_denial(actor: Actor, model: type[models.Model] | str, op: str, rule: 
     try:
         enqueue(RECORD_TASK, json.loads(json.dumps(facts, cls=DjangoJSONEncoder)))
     except Unavailable as exc:
-        log.warning("denial was not written to the audit trail", user=actor.user_pk, model=label, error=str(exc))
+        log.warning(
+            "denial was not written to the audit trail", user=actor.user_pk, model=label, error=str(exc)
+        )
 
 
 def write_entry(facts: Mapping[str, Any]) -> AuditEntry:
@@ -123,7 +127,9 @@ def _facts(
 
 # ----------------------------------------------------------------------------------------------------- sealing
 def _canonical(row: tuple[Any, ...]) -> bytes:
-    return json.dumps(list(row), cls=DjangoJSONEncoder, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+    return json.dumps(
+        list(row), cls=DjangoJSONEncoder, sort_keys=True, separators=(",", ":"), ensure_ascii=False
+    ).encode()
 
 
 _COLUMNS = tuple(field.attname for field in AuditEntry._meta.concrete_fields)
@@ -152,7 +158,10 @@ def seal_audit(*, now: Any = None) -> int:
             start = last.last_pk + 1 if last else 0
             # Up to the first entry that is still too young: primary keys and times need not run in step.
             young = (
-                AuditEntry.objects.filter(pk__gte=start, at__gte=limit).order_by("pk").values_list("pk", flat=True).first()
+                AuditEntry.objects.filter(pk__gte=start, at__gte=limit)
+                .order_by("pk")
+                .values_list("pk", flat=True)
+                .first()
             )
             ripe = AuditEntry.objects.filter(pk__gte=start).order_by("pk").values_list("pk", flat=True)
             if young is not None:

@@ -45,7 +45,9 @@ class CompanyService(RecordService[Company]):
         if "currency" in values:
             for company in records:
                 if company.parent_id and company.currency_id != pk_of(values["currency"]):
-                    raise ValidationFailed(fields={"currency": [_("A branch has the currency of its company.")]})
+                    raise ValidationFailed(
+                        fields={"currency": [_("A branch has the currency of its company.")]}
+                    )
         if values.get("active") is False:
             self._before_archive([company for company in records if company.active], actor)
 
@@ -81,20 +83,29 @@ class CompanyService(RecordService[Company]):
         if actor.user_pk is not None and User.objects.filter(pk=actor.user_pk, special=Special.NONE).exists():
             link = User.companies.through
             link.objects.bulk_create(
-                [link(user_id=actor.user_pk, company_id=company.pk) for company in records], ignore_conflicts=True
+                [link(user_id=actor.user_pk, company_id=company.pk) for company in records],
+                ignore_conflicts=True,
             )
-        audit.record_many(AuditKind.COMPANIES, [{"target": c, "reason": "made"} for c in records], actor=actor)
+        audit.record_many(
+            AuditKind.COMPANIES, [{"target": c, "reason": "made"} for c in records], actor=actor
+        )
         collect_companies_created.run(companies=list(records), actor=actor)
 
     def after_update(
-        self, records: Sequence[Company], before: Mapping[Any, Mapping[str, Any]], values: Values, actor: Actor
+        self,
+        records: Sequence[Company],
+        before: Mapping[Any, Mapping[str, Any]],
+        values: Values,
+        actor: Actor,
     ) -> None:
         if "currency" in values:
             self._activate_currencies(records)
             branches = _branches_of([company.pk for company in records])
             Company.objects.filter(pk__in=branches).update(currency_id=pk_of(values["currency"]))
         if values.get("active") is False:
-            Company.objects.filter(pk__in=_branches_of([company.pk for company in records])).update(active=False)
+            Company.objects.filter(pk__in=_branches_of([company.pk for company in records])).update(
+                active=False
+            )
         audit.record_many(
             AuditKind.COMPANIES,
             [

@@ -25,7 +25,8 @@ def require_power_over(users: Iterable[User], actor: Actor) -> None:
     held = UserRole.objects.filter(user_id__in=pks, role_id__in=powerful_role_pks())
     if held.exists():
         raise PermissionDenied(
-            _("Only an administrator changes an administrator's account."), rule="access.guards.require_power_over"
+            _("Only an administrator changes an administrator's account."),
+            rule="access.guards.require_power_over",
         )
 
 
@@ -54,7 +55,8 @@ def refuse_last_administrator(leaving: Sequence[User]) -> None:
     going = {user.pk for user in leaving}
     if any(user.pk in going for user in remaining) and all(user.pk in going for user in remaining):
         raise Conflict(
-            _("%(name)s is the last administrator. Make somebody else one first.") % {"name": remaining[0].name},
+            _("%(name)s is the last administrator. Make somebody else one first.")
+            % {"name": remaining[0].name},
             code="last_administrator",
         )
 

@@ -56,7 +56,10 @@ def request_password_reset(login: str, *, client: Client) -> None:
     by_login = throttle.allow("reset_login", login.lower(), limit=RESETS_PER_HOUR, seconds=3600)
     by_address = throttle.allow("reset_address", client.ip or "-", limit=RESETS_PER_HOUR, seconds=3600)
     if login and by_login and by_address:
-        emit(PasswordResetRequested(login=login, ip=client.ip), actor=system_actor(channel=client.channel or "web"))
+        emit(
+            PasswordResetRequested(login=login, ip=client.ip),
+            actor=system_actor(channel=client.channel or "web"),
+        )
 
 
 def users_for_reset(login: str) -> list[User]:
@@ -68,7 +71,9 @@ def users_for_reset(login: str) -> list[User]:
 
 def _state(user: User) -> str:
     """Changes with login and password, so that older links are void."""
-    return salted_hmac(SALT, f"{user.pk}:{user.login.lower()}:{user.password}", algorithm="sha256").hexdigest()
+    return salted_hmac(
+        SALT, f"{user.pk}:{user.login.lower()}:{user.password}", algorithm="sha256"
+    ).hexdigest()
 
 
 def make_link(user: User, purpose: str) -> str:
@@ -119,9 +124,13 @@ def use_link(raw: str, purpose: str, password: str, *, client: Client) -> User:
     actor = system_actor(user_pk=link.user.pk, name=link.user.name, channel=client.channel, ip=client.ip)
     with unit_of_work(actor):
         # The row is taken by whoever comes first; a second use of the same link at the same time finds it taken.
-        taken = OneTimeToken.objects.filter(pk=link.token.pk, used_at__isnull=True).update(used_at=timezone.now())
+        taken = OneTimeToken.objects.filter(pk=link.token.pk, used_at__isnull=True).update(
+            used_at=timezone.now()
+        )
         if not taken:
-            raise ValidationFailed(_("This link is not valid any more. Ask for a new one."), code="invalid_link")
+            raise ValidationFailed(
+                _("This link is not valid any more. Ask for a new one."), code="invalid_link"
+            )
         write_password(link.user, password)
         audit.record(
             AuditKind.PASSWORD,
@@ -143,7 +152,12 @@ def send_link(user: User, purpose: str) -> None:
     actor = system_actor(company_pk=user.company_id)
     if any(collect_password_mails.run(user=user, purpose=str(purpose), url=url, actor=actor)):
         return
-    send_letter(user, address, f"access/mail_{purpose}", {"url": url, "hours": int(LIVES[str(purpose)].total_seconds() // 3600)})
+    send_letter(
+        user,
+        address,
+        f"access/mail_{purpose}",
+        {"url": url, "hours": int(LIVES[str(purpose)].total_seconds() // 3600)},
+    )
 
 
 def send_letter(user: User, address: str, template: str, context: dict[str, Any]) -> None:

@@ -29,7 +29,9 @@ def check_login(login: str, password: str, *, client: Client) -> User:
         audit.record(AuditKind.LOGIN_FAILED, client=client, user_name=login, reason="too many attempts")
         raise
     user = (
-        User.objects.with_rights_key().filter(login__iexact=login, special=Special.NONE).first() if login else None
+        User.objects.with_rights_key().filter(login__iexact=login, special=Special.NONE).first()
+        if login
+        else None
     )
     right = _check(user, password or "")
     if user is None or not right or not user.active:

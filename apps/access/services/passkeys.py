@@ -127,7 +127,13 @@ def complete_login(session: SessionBase, response: dict[str, Any], *, host: str,
     except (ValueError, TypeError, KeyError) as exc:
         raise refused from exc
     with transaction.atomic():
-        row = _rows().select_for_update(of=("self",)).select_related("user").filter(data__credential_id=identifier).first()
+        row = (
+            _rows()
+            .select_for_update(of=("self",))
+            .select_related("user")
+            .filter(data__credential_id=identifier)
+            .first()
+        )
         reason = _reason_to_refuse(row, parsed, kept, host)
         if not reason and row is not None:
             row.data["sign_count"] = parsed.response.authenticator_data.counter
@@ -145,7 +151,9 @@ def complete_login(session: SessionBase, response: dict[str, Any], *, host: str,
     return row.user
 
 
-def _reason_to_refuse(row: Authenticator | None, parsed: AuthenticationResponse, kept: dict[str, Any], host: str) -> str:
+def _reason_to_refuse(
+    row: Authenticator | None, parsed: AuthenticationResponse, kept: dict[str, Any], host: str
+) -> str:
     """Why the signature does not count; empty when it does."""
     if row is None:
         return "unknown"

@@ -60,7 +60,9 @@ def check_password_policy(password: str, user: User | None = None, *, field: str
         raise ValidationFailed(fields={field: list(exc.messages)}) from exc
 
 
-def write_password(user: User, password: str | None, *, must_change: bool = False, end_sessions: bool = True) -> None:
+def write_password(
+    user: User, password: str | None, *, must_change: bool = False, end_sessions: bool = True
+) -> None:
     """Store a new password (``None``: none at all). A new nonce ends every session of the user."""
     user.set_password(password)
     user.password_changed_at = timezone.now()
@@ -72,7 +74,9 @@ def write_password(user: User, password: str | None, *, must_change: bool = Fals
     user.save(update_fields=columns)
 
 
-def change_own_password(user: User, old: str, new: str, *, actor: Actor, client: Client | None = None) -> None:
+def change_own_password(
+    user: User, old: str, new: str, *, actor: Actor, client: Client | None = None
+) -> None:
     """Change one's password, knowing the old one. Every session of the user ends; the caller keeps his own with
     ``apps.access.services.sessions.keep_session``. Guessing the old one is throttled like signing in."""
     if actor.user_pk != user.pk:
@@ -83,10 +87,14 @@ def change_own_password(user: User, old: str, new: str, *, actor: Actor, client:
         raise ValidationFailed(fields={"old_password": [_("This is not your password.")]})
     check_password_policy(new, user, field="new_password")
     if user.check_password(new):
-        raise ValidationFailed(fields={"new_password": [_("Choose a password that differs from the old one.")]})
+        raise ValidationFailed(
+            fields={"new_password": [_("Choose a password that differs from the old one.")]}
+        )
     with unit_of_work(actor):
         write_password(user, new)
-        audit.record(AuditKind.PASSWORD, actor=actor, client=client, target=user, reason="changed by the user")
+        audit.record(
+            AuditKind.PASSWORD, actor=actor, client=client, target=user, reason="changed by the user"
+        )
 
 
 @action(

@@ -58,7 +58,9 @@ class RoleService(RecordService[Role]):
 
     def after_create(self, records: Sequence[Role], rows: Sequence[Values], actor: Actor) -> None:
         audit.record_many(
-            AuditKind.ROLES, [{"target": role, "after": {"code": role.code}, "reason": "role made"} for role in records], actor=actor
+            AuditKind.ROLES,
+            [{"target": role, "after": {"code": role.code}, "reason": "role made"} for role in records],
+            actor=actor,
         )
 
     def after_update(
@@ -67,7 +69,11 @@ class RoleService(RecordService[Role]):
         audit.record_many(
             AuditKind.ROLES,
             [
-                {"target": role, "before": dict(before[role.pk]), "after": {n: str(v) for n, v in values.items()}}
+                {
+                    "target": role,
+                    "before": dict(before[role.pk]),
+                    "after": {n: str(v) for n, v in values.items()},
+                }
                 for role in records
             ],
             actor=actor,
@@ -76,10 +82,14 @@ class RoleService(RecordService[Role]):
     def before_delete(self, records: Sequence[Role], actor: Actor) -> None:
         for role in records:
             if role.declared and not role.missing:
-                raise Conflict(_("The role %(name)s is made by a module.") % {"name": role.name}, code="declared_role")
+                raise Conflict(
+                    _("The role %(name)s is made by a module.") % {"name": role.name}, code="declared_role"
+                )
         _require_power_over_roles(records, actor)
         audit.record_many(
-            AuditKind.ROLES, [{"target": role, "before": {"code": role.code}, "reason": "role deleted"} for role in records], actor=actor
+            AuditKind.ROLES,
+            [{"target": role, "before": {"code": role.code}, "reason": "role deleted"} for role in records],
+            actor=actor,
         )
 
 

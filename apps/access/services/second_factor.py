@@ -60,7 +60,9 @@ def decrypt(stored: str) -> str:
     try:
         return _fernet().decrypt(stored.encode()).decode()
     except InvalidToken as exc:
-        raise Conflict(_("The second factor cannot be read any more; ask an administrator to reset it.")) from exc
+        raise Conflict(
+            _("The second factor cannot be read any more; ask an administrator to reset it.")
+        ) from exc
 
 
 # ---------------------------------------------------------------------------------------------- what a user has
@@ -108,12 +110,20 @@ def matching_counter(secret: str, code: str, *, after: int = -1, now: float | No
 
 
 def enable_totp(
-    user: User, secret: str, code: str, *, actor: Actor, client: Client | None = None, now: float | None = None
+    user: User,
+    secret: str,
+    code: str,
+    *,
+    actor: Actor,
+    client: Client | None = None,
+    now: float | None = None,
 ) -> list[str]:
     """Switch time-based codes on, proven by a valid one; answers the recovery codes, shown once."""
     counter = matching_counter(secret, code, now=now)
     if counter is None:
-        raise ValidationFailed(fields={"code": [_("This is not the current code. Check the clock of your device.")]})
+        raise ValidationFailed(
+            fields={"code": [_("This is not the current code. Check the clock of your device.")]}
+        )
     with unit_of_work(actor):
         if Authenticator.objects.filter(user=user, type=Authenticator.Type.TOTP).exists():
             raise Conflict(_("Time-based codes are on already."))
@@ -132,11 +142,15 @@ def check_code(user: User, code: str, *, client: Client, now: float | None = Non
     if not code:
         return False
     if not throttle.allow("second_factor", str(user.pk), limit=CHECKS_PER_HOUR, seconds=3600):
-        audit.record(AuditKind.SECOND_FACTOR, client=client, user_pk=user.pk, user_name=user.name, reason="throttled")
+        audit.record(
+            AuditKind.SECOND_FACTOR, client=client, user_pk=user.pk, user_name=user.name, reason="throttled"
+        )
         raise Throttled(retry_after=3600)
     right = _use_totp(user, code, now) or _use_recovery_code(user, code)
     if not right:
-        audit.record(AuditKind.SECOND_FACTOR, client=client, user_pk=user.pk, user_name=user.name, reason="wrong code")
+        audit.record(
+            AuditKind.SECOND_FACTOR, client=client, user_pk=user.pk, user_name=user.name, reason="wrong code"
+        )
     return right
 
 
@@ -145,7 +159,9 @@ def _use_totp(user: User, code: str, now: float | None) -> bool:
     row = Authenticator.objects.select_for_update().filter(user=user, type=Authenticator.Type.TOTP).first()
     if row is None:
         return False
-    counter = matching_counter(decrypt(row.data["secret"]), code, after=int(row.data.get("counter", -1)), now=now)
+    counter = matching_counter(
+        decrypt(row.data["secret"]), code, after=int(row.data.get("counter", -1)), now=now
+    )
     if counter is None:
         return False
     row.data["counter"] = counter
@@ -161,7 +177,10 @@ def _hash_code(user: User, code: str) -> str:
 
 
 def _store_recovery_codes(user: User) -> list[str]:
-    codes = ["-".join("".join(secrets.choice(_ALPHABET) for _n in range(4)) for _g in range(3)) for _c in range(RECOVERY_CODES)]
+    codes = [
+        "-".join("".join(secrets.choice(_ALPHABET) for _n in range(4)) for _g in range(3))
+        for _c in range(RECOVERY_CODES)
+    ]
     Authenticator.objects.update_or_create(
         user=user,
         type=Authenticator.Type.RECOVERY_CODES,
@@ -176,7 +195,9 @@ def new_recovery_codes(user: User, *, actor: Actor, client: Client | None = None
         raise Conflict(_("Switch a second factor on first."))
     with unit_of_work(actor):
         codes = _store_recovery_codes(user)
-        audit.record(AuditKind.SECOND_FACTOR, actor=actor, client=client, target=user, reason="new recovery codes")
+        audit.record(
+            AuditKind.SECOND_FACTOR, actor=actor, client=client, target=user, reason="new recovery codes"
+        )
     return codes
 
 
@@ -187,7 +208,11 @@ def recovery_codes_left(user: User) -> int:
 
 @transaction.atomic
 def _use_recovery_code(user: User, code: str) -> bool:
-    row = Authenticator.objects.select_for_update().filter(user=user, type=Authenticator.Type.RECOVERY_CODES).first()
+    row = (
+        Authenticator.objects.select_for_update()
+        .filter(user=user, type=Authenticator.Type.RECOVERY_CODES)
+        .first()
+    )
     if row is None:
         return False
     wanted = _hash_code(user, code)
@@ -202,7 +227,9 @@ def _use_recovery_code(user: User, code: str) -> bool:
 
 
 # ------------------------------------------------------------------------------------------------ switching off
-def remove_factor(user: User, factor_pk: int | None = None, *, actor: Actor, client: Client | None = None) -> None:
+def remove_factor(
+    user: User, factor_pk: int | None = None, *, actor: Actor, client: Client | None = None
+) -> None:
     """Remove one of one's own factors (``None``: all). With the last real factor the recovery codes go too."""
     with unit_of_work(actor):
         rows = Authenticator.objects.filter(user=user)
@@ -246,7 +273,9 @@ def factors_of(user: User) -> list[dict[str, Any]]:
         {
             "pk": row.pk,
             "type": row.type,
-            "name": row.data.get("name", "") if row.type == Authenticator.Type.WEBAUTHN else str(row.get_type_display()),
+            "name": row.data.get("name", "")
+            if row.type == Authenticator.Type.WEBAUTHN
+            else str(row.get_type_display()),
             "created_at": row.created_at,
             "last_used_at": row.last_used_at,
         }

@@ -20,7 +20,13 @@ from django.contrib.sessions.backends.base import SessionBase
 from django.utils import timezone
 from django.utils.translation import gettext_lazy
 
-from apps.access.constants import SESSION_COMPANIES, SESSION_COMPANY, SESSION_CONFIRMED_AT, SESSION_SEEN_AT, AuditKind
+from apps.access.constants import (
+    SESSION_COMPANIES,
+    SESSION_COMPANY,
+    SESSION_CONFIRMED_AT,
+    SESSION_SEEN_AT,
+    AuditKind,
+)
 from apps.access.models import TrustedDevice, User, UserSession
 from apps.access.selectors.actors import allowed_company_pks
 from apps.access.services import audit
@@ -32,7 +38,13 @@ from apps.core.errors import PermissionDenied
 SEEN_EVERY = 3600  # seconds between two writes of "last seen"
 CONFIRMED_FOR = 600  # seconds for which a typed password counts for sensitive acts
 
-_BROWSERS = (("Edg/", "Edge"), ("OPR/", "Opera"), ("Firefox/", "Firefox"), ("Chrome/", "Chrome"), ("Safari/", "Safari"))
+_BROWSERS = (
+    ("Edg/", "Edge"),
+    ("OPR/", "Opera"),
+    ("Firefox/", "Firefox"),
+    ("Chrome/", "Chrome"),
+    ("Safari/", "Safari"),
+)
 _SYSTEMS = (
     ("Android", "Android"),
     ("iPhone", "iOS"),
@@ -53,7 +65,9 @@ def describe_agent(user_agent: str) -> tuple[str, str]:
     return browser, system
 
 
-def register_session(user: User, session: SessionBase, *, client: Client, second_factor: bool = False) -> UserSession:
+def register_session(
+    user: User, session: SessionBase, *, client: Client, second_factor: bool = False
+) -> UserSession:
     """Note that ``session`` (already rotated and bound to ``user``) began; writes the audit entry of the sign-in."""
     browser, platform = describe_agent(client.user_agent)
     if not session.session_key:
@@ -112,14 +126,14 @@ def keep_session(session: SessionBase, user: User) -> None:
     session[HASH_SESSION_KEY] = user.get_session_auth_hash()
     session.save()
     UserSession.objects.filter(session_key=old).update(session_key=session.session_key)
-    drop_stored_sessions(
-        UserSession.objects.filter(user=user).exclude(session_key=session.session_key)
-    )
+    drop_stored_sessions(UserSession.objects.filter(user=user).exclude(session_key=session.session_key))
 
 
 def end_other_sessions(user: User, *, actor: Actor, keep: SessionBase | None = None) -> int:
     """Sign the user out everywhere (but in ``keep``); answers how many sessions ended."""
-    ended = UserSession.objects.filter(user=user).exclude(session_key=keep.session_key if keep else "").count()
+    ended = (
+        UserSession.objects.filter(user=user).exclude(session_key=keep.session_key if keep else "").count()
+    )
     user.session_nonce = secrets.token_hex(8)
     user.save(update_fields=["session_nonce"])
     if keep is not None:
@@ -152,7 +166,8 @@ def drop_stored_sessions(rows: Any) -> int:
 def revoke_sessions(sessions: Sequence[UserSession], *, actor: Actor) -> None:
     """Sign these browsers out at once."""
     rows = [
-        {"target": row, "before": {"user": row.user_id, "ip": row.ip}, "reason": "session ended"} for row in sessions
+        {"target": row, "before": {"user": row.user_id, "ip": row.ip}, "reason": "session ended"}
+        for row in sessions
     ]
     drop_stored_sessions(UserSession.objects.filter(pk__in=[row.pk for row in sessions]))
     audit.record_many(AuditKind.SESSION, rows, actor=actor)
@@ -176,7 +191,9 @@ def is_confirmed(session: SessionBase) -> bool:
 def require_confirmed(session: SessionBase) -> None:
     """Keys, second factors and the like ask for the password again when it was typed long ago."""
     if not is_confirmed(session):
-        raise PermissionDenied("Type your password again first.", code="confirm_identity", rule="identity check")
+        raise PermissionDenied(
+            "Type your password again first.", code="confirm_identity", rule="identity check"
+        )
 
 
 # ----------------------------------------------------------------------------------------------- companies
@@ -185,7 +202,9 @@ def select_companies(session: SessionBase, user: User, company_pks: Sequence[int
     wanted = tuple(dict.fromkeys(company_pks))
     allowed = allowed_company_pks(user)
     if not wanted or not set(wanted) <= set(allowed):
-        raise PermissionDenied("You do not work for this company.", code="company_not_allowed", rule="companies")
+        raise PermissionDenied(
+            "You do not work for this company.", code="company_not_allowed", rule="companies"
+        )
     session[SESSION_COMPANY] = wanted[0]
     session[SESSION_COMPANIES] = list(wanted)
     return wanted
@@ -218,9 +237,12 @@ def trust_device(user: User, *, client: Client) -> str:
 def is_trusted_device(user: User, secret: str) -> bool:
     from apps.access.services.tokens import digest_of
 
-    return bool(secret) and TrustedDevice.objects.filter(
-        user=user, digest=digest_of(secret), expires_at__gt=timezone.now()
-    ).exists()
+    return (
+        bool(secret)
+        and TrustedDevice.objects.filter(
+            user=user, digest=digest_of(secret), expires_at__gt=timezone.now()
+        ).exists()
+    )
 
 
 def purge_old_sessions() -> int:

@@ -44,7 +44,9 @@ def declared_roles(modules: Iterable[ModuleConfig] | None = None) -> Wanted:
     for config in running() if modules is None else modules:
         for role in config.roles:
             if role.code in wanted.roles:
-                raise RoleDeclarationError(f"Module '{config.key}' declares role '{role.code}' a second time.")
+                raise RoleDeclarationError(
+                    f"Module '{config.key}' declares role '{role.code}' a second time."
+                )
             wanted.roles[role.code] = {
                 "name": str(role.title),
                 "category": str(role.category or config.title),
@@ -65,7 +67,9 @@ def declared_roles(modules: Iterable[ModuleConfig] | None = None) -> Wanted:
     for module, code, target in implied:
         for name in (code, target):
             if name not in wanted.roles:
-                raise RoleDeclarationError(f"Module '{module}' lets '{code}' imply '{target}', but no '{name}' is declared.")
+                raise RoleDeclarationError(
+                    f"Module '{module}' lets '{code}' imply '{target}', but no '{name}' is declared."
+                )
         wanted.implications.add((code, target))
     for code, model, operation in extra:
         if code in wanted.roles:  # a grant to a role of a module that does not run is simply not made
@@ -74,7 +78,9 @@ def declared_roles(modules: Iterable[ModuleConfig] | None = None) -> Wanted:
 
 
 def _operations(code: str, grants: Any) -> list[tuple[str, str, str]]:
-    return [(code, model.lower(), operation) for model, listed in grants.items() for operation in listed.split()]
+    return [
+        (code, model.lower(), operation) for model, listed in grants.items() for operation in listed.split()
+    ]
 
 
 def sync_roles(*, using: str = "default") -> dict[str, int]:
@@ -88,9 +94,11 @@ def sync_roles(*, using: str = "default") -> dict[str, int]:
         RightsStamp.objects.using(using).get_or_create(pk=1)
         known = {role.code: role for role in Role.objects.using(using).all()}
         written["roles"] = _sync_role_rows(wanted, known, using)
-        pks = dict(Role.objects.using(using).values_list("code", "pk")) if written["roles"] else {
-            code: role.pk for code, role in known.items()
-        }
+        pks = (
+            dict(Role.objects.using(using).values_list("code", "pk"))
+            if written["roles"]
+            else {code: role.pk for code, role in known.items()}
+        )
         written["implications"] = _sync_pairs(
             RoleImplication,
             {(pks[role], pks[target]) for role, target in wanted.implications},
@@ -125,7 +133,17 @@ def _sync_role_rows(wanted: Wanted, known: dict[str, Role], using: str) -> int:
         if role.declared and not role.missing and code not in wanted.roles:
             role.missing = True
             changed.append(role)
-    fields = ["name", "category", "comment", "kind", "module", "for_admins", "sequence", "declared", "missing"]
+    fields = [
+        "name",
+        "category",
+        "comment",
+        "kind",
+        "module",
+        "for_admins",
+        "sequence",
+        "declared",
+        "missing",
+    ]
     Role.objects.using(using).bulk_create(fresh)
     if changed:
         Role.objects.using(using).bulk_update(changed, fields)

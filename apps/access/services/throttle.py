@@ -63,7 +63,9 @@ def _counters(login: str, ip: str) -> list[_Counter]:
     failures = int(get_setting("access.login_failures"))
     pause = int(get_setting("access.login_pause"))
     name = hashlib.sha256(login.strip().lower().encode()).hexdigest()[:32]
-    counters: list[_Counter] = [_Growing(f"account:{name}", max(failures, ACCOUNT_FAILURES) if failures else 0, pause)]
+    counters: list[_Counter] = [
+        _Growing(f"account:{name}", max(failures, ACCOUNT_FAILURES) if failures else 0, pause)
+    ]
     if ip:
         counters.append(_Counter(f"ip:{ip}", failures, pause))
     return counters

@@ -57,7 +57,9 @@ def issue_token(
     user = check_login(login, password, client=client)
     if has_second_factor(user) and not check_code(user, code, client=client):
         raise NotAuthenticated(
-            _("This account has a second factor: send a code of it, or make the token in your security settings."),
+            _(
+                "This account has a second factor: send a code of it, or make the token in your security settings."
+            ),
             code="second_factor_required",
         )
     return make_token(user, name=name, scopes=scopes, expires_in=expires_in, client=client)
@@ -82,7 +84,8 @@ def make_token(
     wrong = [scope for scope in scopes or () if not _SCOPE.fullmatch(str(scope))]
     if wrong:
         errors["scopes"] = [
-            _("'%(scope)s' is not a scope. Examples: read, projects, projects.task:read, *.") % {"scope": wrong[0]}
+            _("'%(scope)s' is not a scope. Examples: read, projects, projects.task:read, *.")
+            % {"scope": wrong[0]}
         ]
     expires_at = None
     try:
@@ -173,7 +176,9 @@ def revoke_tokens(tokens: Sequence[ApiToken], *, actor: Actor) -> None:
     for token in tokens:
         token.revoked_at = token.revoked_at or now
     ApiToken.objects.bulk_update(tokens, ["revoked_at"])
-    audit.record_many(AuditKind.TOKEN, [{"target": token, "reason": "revoked"} for token in tokens], actor=actor)
+    audit.record_many(
+        AuditKind.TOKEN, [{"target": token, "reason": "revoked"} for token in tokens], actor=actor
+    )
 
 
 @service(ApiToken)
@@ -188,7 +193,9 @@ class ApiTokenService(RecordService[ApiToken]):
             raise PermissionDenied(_("Only the name of a token can be changed."))
 
     def before_delete(self, records: Sequence[ApiToken], actor: Actor) -> None:
-        audit.record_many(AuditKind.TOKEN, [{"target": token, "reason": "deleted"} for token in records], actor=actor)
+        audit.record_many(
+            AuditKind.TOKEN, [{"target": token, "reason": "deleted"} for token in records], actor=actor
+        )
 
 
 def purge_expired_tokens() -> int:
@@ -201,4 +208,6 @@ def purge_expired_tokens() -> int:
 def end_tokens(users: Sequence[User], *, actor: Actor) -> int:
     """Revoke every token of the users."""
     with unit_of_work(actor):
-        return ApiToken.objects.filter(user__in=users, revoked_at__isnull=True).update(revoked_at=timezone.now())
+        return ApiToken.objects.filter(user__in=users, revoked_at__isnull=True).update(
+            revoked_at=timezone.now()
+        )

@@ -127,12 +127,19 @@ class UserService(RecordService[User]):
             missing = [user for user in records if (company or user.company_id) not in pks]
             if missing and company is None:
                 raise ValidationFailed(
-                    fields={"companies": [_("The default company of %(name)s must be among the companies.") % {"name": missing[0].name}]}
+                    fields={
+                        "companies": [
+                            _("The default company of %(name)s must be among the companies.")
+                            % {"name": missing[0].name}
+                        ]
+                    }
                 )
             values["companies"] = sorted(pks | ({company} if company else set()))
         elif company is not None:
             members = set(
-                User.companies.through.objects.filter(user__in=records, company_id=company).values_list("user_id", flat=True)
+                User.companies.through.objects.filter(user__in=records, company_id=company).values_list(
+                    "user_id", flat=True
+                )
             )
             outside = [user for user in records if user.pk not in members]
             if outside and not actor.has_role(ROLE_ACCESS_RIGHTS):
@@ -140,20 +147,24 @@ class UserService(RecordService[User]):
                 values.pop("company")
             elif outside:
                 if len(records) > 1:
-                    raise ValidationFailed(fields={"company": [_("Add the company to the users' companies first.")]})
+                    raise ValidationFailed(
+                        fields={"company": [_("Add the company to the users' companies first.")]}
+                    )
                 held = set(records[0].companies.values_list("pk", flat=True))
                 values["companies"] = sorted(held | {company})
 
     def validate(self, records: Sequence[User], actor: Actor) -> None:
         errors: dict[str, list[str]] = {}
         languages = {code for code, _name in settings.LANGUAGES}
-        companies = {user.company_id for user in records if user.active}
+        companies = {user.company_id for user in records if user.active and user.company_id}
         active = set(Company.objects.filter(pk__in=companies, active=True).values_list("pk", flat=True))
         for user in records:
             if not user.login or any(character.isspace() for character in user.login):
                 errors["login"] = [_("A login has no blanks.")]
             if user.language not in languages:
-                errors["language"] = [_("'%(code)s' is not a language of this installation.") % {"code": user.language}]
+                errors["language"] = [
+                    _("'%(code)s' is not a language of this installation.") % {"code": user.language}
+                ]
             if not is_timezone(user.timezone):
                 errors["timezone"] = [_("'%(name)s' is not a time zone.") % {"name": user.timezone}]
             if user.home and not is_local_path(user.home):
@@ -269,7 +280,9 @@ def is_timezone(name: str) -> bool:
 
 def is_local_path(path: str) -> bool:
     """A path of this site: no scheme, no host, no trick that a browser reads as one."""
-    return path.startswith("/") and not path.startswith(("//", "/\\")) and not any(c in path for c in "\r\n\t\\")
+    return (
+        path.startswith("/") and not path.startswith(("//", "/\\")) and not any(c in path for c in "\r\n\t\\")
+    )
 
 
 # ------------------------------------------------------------------------------------------------------ public
@@ -335,7 +348,9 @@ def update_profile(user: User, values: Mapping[str, Any], *, actor: Actor) -> Us
     """Somebody changes his own account; fields that are not his to change are refused by name. Portal users too."""
     refused = sorted(set(values) - SELF_FIELDS)
     if refused or actor.user_pk != user.pk:
-        raise ValidationFailed(fields={name: [_("This is not yours to change.")] for name in refused or ["user"]})
+        raise ValidationFailed(
+            fields={name: [_("This is not yours to change.")] for name in refused or ["user"]}
+        )
     if actor.is_internal:
         return service_for(User).update([user], values, actor=actor)[0]
     from apps.core.actor import system_actor
@@ -354,14 +369,20 @@ def save_preference(user: User, key: str, value: Any) -> None:
 
 
 @action(
-    User, permission="invite", name="invite", title=gettext_lazy("Send an invitation"), icon="forward_to_inbox"
+    User,
+    permission="invite",
+    name="invite",
+    title=gettext_lazy("Send an invitation"),
+    icon="forward_to_inbox",
 )
 def invite_users(users: Sequence[User], *, actor: Actor) -> None:
     """Send everybody a link to choose a password; it is valid for 144 hours."""
     refuse_special(users)
     without = [user.name for user in users if not user.email and "@" not in user.login]
     if without:
-        raise ValidationFailed(fields={"email": [_("%(name)s has no e-mail address.") % {"name": without[0]}]})
+        raise ValidationFailed(
+            fields={"email": [_("%(name)s has no e-mail address.") % {"name": without[0]}]}
+        )
     if any(not user.active for user in users):
         raise Conflict(_("An archived user cannot be invited."))
     with unit_of_work(actor) as work:
@@ -369,7 +390,9 @@ def invite_users(users: Sequence[User], *, actor: Actor) -> None:
             work.emit(UserInvited(user.pk))
 
 
-@action(User, permission="archive", name="archive", title=gettext_lazy("Archive"), dangerous=True, icon="archive")
+@action(
+    User, permission="archive", name="archive", title=gettext_lazy("Archive"), dangerous=True, icon="archive"
+)
 def archive_users(users: Sequence[User], *, actor: Actor) -> None:
     """Nobody signs in with these accounts any more; what they did stays. Sessions and tokens end at once."""
     service_for(User).update(list(users), {"active": False}, actor=actor, operation="archive")

@@ -21,9 +21,17 @@ from apps.core.errors import BusinessError
 View = Callable[..., HttpResponse]
 
 
-def safe_redirect(request: HttpRequest, user: User | None = None) -> str:
+def me(request: HttpRequest) -> User:
+    """The signed-in user of a page that only signed-in users reach."""
+    user = request.user
+    assert isinstance(user, User)
+    return user
+
+
+def safe_redirect(request: HttpRequest, user: User | None = None, *, wanted: str | None = None) -> str:
     """Where to go next: the ``redirect`` that was asked for if it is a path of this site, else the user's home."""
-    wanted = request.POST.get("redirect") or request.GET.get("redirect") or request.GET.get("next") or ""
+    if wanted is None:
+        wanted = request.POST.get("redirect") or request.GET.get("redirect") or request.GET.get("next") or ""
     if is_local_path(wanted) and url_has_allowed_host_and_scheme(wanted, allowed_hosts=None):
         return wanted
     if user is None:
@@ -33,7 +41,9 @@ def safe_redirect(request: HttpRequest, user: User | None = None) -> str:
     return "/admin/" if user.kind == UserKind.INTERNAL else "/my"
 
 
-def page(request: HttpRequest, template: str, context: dict[str, Any] | None = None, *, status: int = 200) -> HttpResponse:
+def page(
+    request: HttpRequest, template: str, context: dict[str, Any] | None = None, *, status: int = 200
+) -> HttpResponse:
     """A page that no cache keeps and that tells no other site where it was."""
     answer = render(request, f"access/{template}.html", context or {}, status=status)
     # Not "no-referrer": browsers would then send the form with "Origin: null", which is refused.

@@ -12,7 +12,7 @@ from apps.access.constants import TokenPurpose
 from apps.access.http import client_of
 from apps.access.services import links, sessions
 from apps.access.services.passwords import change_own_password
-from apps.access.views.common import error_context, page, safe_redirect, signed_in
+from apps.access.views.common import error_context, me, page, safe_redirect, signed_in
 from apps.core.errors import BusinessError, ValidationFailed
 
 
@@ -50,7 +50,9 @@ def _choose(request: HttpRequest, purpose: str) -> HttpResponse:
     if request.method == "GET":
         return page(request, "choose_password", context)
     try:
-        if request.POST.get("password", "") != request.POST.get("password2", request.POST.get("password", "")):
+        if request.POST.get("password", "") != request.POST.get(
+            "password2", request.POST.get("password", "")
+        ):
             raise ValidationFailed(fields={"password2": [_("The two passwords differ.")]})
         links.use_link(token, purpose, request.POST.get("password", ""), client=client_of(request))
     except ValidationFailed as exc:
@@ -63,14 +65,14 @@ def _choose(request: HttpRequest, purpose: str) -> HttpResponse:
 @require_http_methods(["GET", "POST"])
 def change_password_page(request: HttpRequest) -> HttpResponse:
     """Change one's own password; other sessions end, this one goes on."""
-    context = {"redirect": safe_redirect(request), "forced": request.user.must_change_password}
+    context = {"redirect": safe_redirect(request), "forced": me(request).must_change_password}
     if request.method == "GET":
         return page(request, "change_password", context)
     try:
         if request.POST.get("new_password", "") != request.POST.get("new_password2", ""):
             raise ValidationFailed(fields={"new_password2": [_("The two passwords differ.")]})
         change_own_password(
-            request.user,
+            me(request),
             request.POST.get("old_password", ""),
             request.POST.get("new_password", ""),
             actor=request.actor,  # type: ignore[attr-defined]
@@ -78,5 +80,5 @@ def change_password_page(request: HttpRequest) -> HttpResponse:
         )
     except BusinessError as exc:
         return page(request, "change_password", {**context, **error_context(exc)}, status=exc.status)
-    sessions.keep_session(request.session, request.user)
-    return HttpResponseRedirect(safe_redirect(request, request.user))
+    sessions.keep_session(request.session, me(request))
+    return HttpResponseRedirect(safe_redirect(request, me(request)))

@@ -22,7 +22,7 @@ from apps.access.models import User
 from apps.access.selectors import allowed_company_pks, with_branches
 from apps.access.services import audit, links, passkeys, second_factor, sessions, throttle
 from apps.access.services.login import check_login, login_needs_second_factor
-from apps.access.views.common import error_context, page, safe_redirect, signed_in
+from apps.access.views.common import error_context, me, page, safe_redirect, signed_in
 from apps.core.actor import system_actor
 from apps.core.errors import BusinessError, NotAuthenticated, Throttled
 from apps.core.unit_of_work import emit
@@ -60,7 +60,9 @@ def login_page(request: HttpRequest) -> HttpResponse:
     return _enter(request, user, target)
 
 
-def _ask_second_factor(request: HttpRequest, user: User, target: str, *, by_mail: bool = False) -> HttpResponse:
+def _ask_second_factor(
+    request: HttpRequest, user: User, target: str, *, by_mail: bool = False
+) -> HttpResponse:
     request.session.flush()
     pending = {
         "user": user.pk,
@@ -82,14 +84,21 @@ def _ask_second_factor(request: HttpRequest, user: User, target: str, *, by_mail
 
 
 def _hash_mail_code(user: User, code: str) -> str:
-    return salted_hmac("apps.access.mail-code", f"{user.pk}:{user.login}:{user.last_login}:{code}", algorithm="sha256").hexdigest()
+    return salted_hmac(
+        "apps.access.mail-code", f"{user.pk}:{user.login}:{user.last_login}:{code}", algorithm="sha256"
+    ).hexdigest()
 
 
 def _pending_user(request: HttpRequest) -> tuple[User, dict[str, Any]] | None:
     pending = request.session.get(SESSION_PENDING_LOGIN)
     if not pending or pending["until"] < time.time():
         return None
-    user = User.objects.with_rights_key().select_related("company").filter(pk=pending["user"], active=True).first()
+    user = (
+        User.objects.with_rights_key()
+        .select_related("company")
+        .filter(pk=pending["user"], active=True)
+        .first()
+    )
     if user is None or not constant_time_compare(pending["state"], user.get_session_auth_hash()):
         return None
     return user, pending
@@ -112,7 +121,11 @@ def second_factor_page(request: HttpRequest) -> HttpResponse:
     client = client_of(request)
     code = request.POST.get("code", "")
     try:
-        right = _check_mail_code(user, pending, code) if context["by_mail"] else second_factor.check_code(user, code, client=client)
+        right = (
+            _check_mail_code(user, pending, code)
+            if context["by_mail"]
+            else second_factor.check_code(user, code, client=client)
+        )
     except BusinessError as exc:
         return page(request, "second_factor", {**context, **error_context(exc)}, status=exc.status)
     if not right:
@@ -176,7 +189,9 @@ def passkey_complete(request: HttpRequest) -> JsonResponse:
         data = json.loads(request.body)
         if not isinstance(data, dict) or not isinstance(data.get("credential"), dict):
             raise NotAuthenticated()
-        user = passkeys.complete_login(request.session, data["credential"], host=request.get_host(), client=client)
+        user = passkeys.complete_login(
+            request.session, data["credential"], host=request.get_host(), client=client
+        )
     except BusinessError as exc:
         return JsonResponse(exc.as_dict(), status=exc.status)
     except ValueError:
@@ -186,9 +201,7 @@ def passkey_complete(request: HttpRequest) -> JsonResponse:
     target = found[1]["redirect"] if found else ""
     if not target:
         wanted = data.get("redirect")
-        request.GET = request.GET.copy()  # type: ignore[assignment]
-        request.GET["redirect"] = wanted if isinstance(wanted, str) else ""
-        target = safe_redirect(request, user)
+        target = safe_redirect(request, user, wanted=wanted if isinstance(wanted, str) else "")
     answer = _enter(request, user, target, second=True)
     return JsonResponse({"redirect": answer.url})
 
@@ -215,18 +228,23 @@ def switch_company(request: HttpRequest) -> HttpResponse:
     """Choose the companies to work with: ``company`` is the current one, ``companies`` further ones to show.
     ``branches=1`` adds the branches of the chosen ones."""
     try:
-        wanted = [int(value) for value in (request.POST.get("company"), *request.POST.getlist("companies")) if value]
+        wanted = [
+            int(value) for value in (request.POST.get("company"), *request.POST.getlist("companies")) if value
+        ]
         if request.POST.get("branches"):
-            wanted = with_branches(wanted, allowed=allowed_company_pks(request.user))
-        chosen = sessions.select_companies(request.session, request.user, wanted)
+            wanted = with_branches(wanted, allowed=allowed_company_pks(me(request)))
+        chosen = sessions.select_companies(request.session, me(request), wanted)
     except ValueError:
         return JsonResponse({"code": "invalid", "message": _("Choose a company.")}, status=400)
     except BusinessError as exc:
         audit.record(
-            AuditKind.DENIAL, client=client_of(request), user_pk=request.user.pk, user_name=request.user.name,
+            AuditKind.DENIAL,
+            client=client_of(request),
+            user_pk=me(request).pk,
+            user_name=me(request).name,
             reason="company switch",
         )
         return JsonResponse(exc.as_dict(), status=exc.status)
     if request.headers.get("Accept", "").startswith("application/json"):
         return JsonResponse({"company": chosen[0], "companies": list(chosen)})
-    return HttpResponseRedirect(safe_redirect(request, request.user))
+    return HttpResponseRedirect(safe_redirect(request, me(request)))

@@ -6,7 +6,6 @@ import json
 from typing import Any
 
 import segno
-from django.contrib.auth.models import AnonymousUser
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.utils.safestring import mark_safe
 from django.utils.translation import gettext as _
@@ -17,7 +16,7 @@ from apps.access.http import client_of
 from apps.access.models import ApiToken, UserSession
 from apps.access.selectors import actor_for
 from apps.access.services import passkeys, second_factor, sessions, throttle, tokens
-from apps.access.views.common import confirmed, error_context, page, safe_redirect, signed_in
+from apps.access.views.common import confirmed, error_context, me, page, safe_redirect, signed_in
 from apps.core.errors import BusinessError, Throttled, ValidationFailed
 from apps.core.rules import visible
 
@@ -32,8 +31,7 @@ def security_page(request: HttpRequest) -> HttpResponse:
 
 
 def _context(request: HttpRequest, **extra: Any) -> dict[str, Any]:
-    user, actor = request.user, request.actor  # type: ignore[attr-defined]
-    assert not isinstance(user, AnonymousUser)
+    user, actor = me(request), request.actor  # type: ignore[attr-defined]
     return {
         "factors": [row for row in second_factor.factors_of(user) if row["type"] != "recovery_codes"],
         "recovery_left": second_factor.recovery_codes_left(user),
@@ -53,7 +51,7 @@ def confirm_page(request: HttpRequest) -> HttpResponse:
     context = {"redirect": safe_redirect(request) or "/web/security"}
     if request.method == "GET":
         return page(request, "confirm", context)
-    user = request.user
+    user = me(request)
     if not throttle.allow("confirm", str(user.pk), limit=10, seconds=3600):
         error = Throttled()
         return page(request, "confirm", {**context, **error_context(error)}, status=error.status)
@@ -70,14 +68,14 @@ def totp_page(request: HttpRequest) -> HttpResponse:
     secret = request.session.get(NEW_SECRET)
     if request.method == "GET" or not secret:
         secret = request.session[NEW_SECRET] = second_factor.new_totp_secret()
-    url = second_factor.totp_url(request.user, secret)
+    url = second_factor.totp_url(me(request), secret)
     picture = segno.make(url, error="m").svg_inline(scale=5, dark="#000", light="#fff")
     context: dict[str, Any] = {"secret": secret, "picture": mark_safe(picture)}  # noqa: S308  (made by segno from our own text)
     if request.method == "GET":
         return page(request, "totp", context)
     try:
         codes = second_factor.enable_totp(
-            request.user,
+            me(request),
             secret,
             request.POST.get("code", ""),
             actor=request.actor,  # type: ignore[attr-defined]
@@ -86,7 +84,7 @@ def totp_page(request: HttpRequest) -> HttpResponse:
     except BusinessError as exc:
         return page(request, "totp", {**context, **error_context(exc)}, status=exc.status)
     request.session.pop(NEW_SECRET, None)
-    sessions.keep_session(request.session, request.user)
+    sessions.keep_session(request.session, me(request))
     return page(request, "recovery_codes", {"codes": codes})
 
 
@@ -96,7 +94,9 @@ def recovery_codes(request: HttpRequest) -> HttpResponse:
     """Ten new recovery codes; the old ones are void."""
     try:
         codes = second_factor.new_recovery_codes(
-            request.user, actor=request.actor, client=client_of(request)  # type: ignore[attr-defined]
+            me(request),
+            actor=request.actor,
+            client=client_of(request),  # type: ignore[attr-defined]
         )
     except BusinessError as exc:
         return page(request, "security", _context(request, **error_context(exc)), status=exc.status)
@@ -109,18 +109,21 @@ def remove_factor(request: HttpRequest, pk: int) -> HttpResponse:
     """Remove an authenticator app or a passkey."""
     try:
         second_factor.remove_factor(
-            request.user, pk, actor=request.actor, client=client_of(request)  # type: ignore[attr-defined]
+            me(request),
+            pk,
+            actor=request.actor,
+            client=client_of(request),  # type: ignore[attr-defined]
         )
     except BusinessError as exc:
         return page(request, "security", _context(request, **error_context(exc)), status=exc.status)
-    sessions.keep_session(request.session, request.user)
+    sessions.keep_session(request.session, me(request))
     return HttpResponseRedirect("/web/security")
 
 
 @confirmed
 @require_POST
 def passkey_register_begin(request: HttpRequest) -> JsonResponse:
-    return JsonResponse(passkeys.begin_registration(request.user, request.session, host=request.get_host()))
+    return JsonResponse(passkeys.begin_registration(me(request), request.session, host=request.get_host()))
 
 
 @confirmed
@@ -132,7 +135,7 @@ def passkey_register_complete(request: HttpRequest) -> JsonResponse:
         if not isinstance(data, dict) or not isinstance(data.get("credential"), dict):
             raise ValidationFailed(fields={"credential": [_("The passkey could not be verified.")]})
         codes = passkeys.complete_registration(
-            request.user,
+            me(request),
             request.session,
             data["credential"],
             name=str(data.get("name", "")),
@@ -144,7 +147,7 @@ def passkey_register_complete(request: HttpRequest) -> JsonResponse:
         return JsonResponse(ValidationFailed().as_dict(), status=400)
     except BusinessError as exc:
         return JsonResponse(exc.as_dict(), status=exc.status)
-    sessions.keep_session(request.session, request.user)
+    sessions.keep_session(request.session, me(request))
     return JsonResponse({"recovery_codes": codes})
 
 
@@ -152,7 +155,7 @@ def passkey_register_complete(request: HttpRequest) -> JsonResponse:
 @require_POST
 def end_session(request: HttpRequest, pk: int) -> HttpResponse:
     """Sign one of my browsers out."""
-    row = UserSession.objects.filter(pk=pk, user=request.user).first()
+    row = UserSession.objects.filter(pk=pk, user=me(request)).first()
     if row is not None:
         sessions.revoke_sessions([row], actor=request.actor)  # type: ignore[attr-defined]
     return HttpResponseRedirect("/web/security")
@@ -162,7 +165,7 @@ def end_session(request: HttpRequest, pk: int) -> HttpResponse:
 @require_POST
 def end_other_sessions(request: HttpRequest) -> HttpResponse:
     """Sign out everywhere but here."""
-    sessions.end_other_sessions(request.user, actor=request.actor, keep=request.session)  # type: ignore[attr-defined]
+    sessions.end_other_sessions(me(request), actor=request.actor, keep=request.session)  # type: ignore[attr-defined]
     return HttpResponseRedirect("/web/security")
 
 
@@ -174,7 +177,7 @@ def make_token(request: HttpRequest) -> HttpResponse:
         days = request.POST.get("days", "").strip()
         scopes = request.POST.get("scopes", "").replace(",", " ").split()
         secret, row = tokens.make_token(
-            request.user,
+            me(request),
             name=request.POST.get("name", ""),
             scopes=scopes or None,
             expires_in=int(days) * 86400 if days else None,
@@ -192,8 +195,8 @@ def make_token(request: HttpRequest) -> HttpResponse:
 @require_POST
 def revoke_token(request: HttpRequest, pk: int) -> HttpResponse:
     """Make one of my tokens unusable."""
-    actor = actor_for(request.user, channel="web", ip=client_of(request).ip)
-    row = visible(ApiToken, actor).filter(pk=pk, user=request.user).first()
+    actor = actor_for(me(request), channel="web", ip=client_of(request).ip)
+    row = visible(ApiToken, actor).filter(pk=pk, user=me(request)).first()
     if row is not None:
         tokens.revoke_tokens([row], actor=actor)
     return HttpResponseRedirect("/web/security")

@@ -35,13 +35,23 @@ class BankAccount(ArchivableMixin, CompanySharedMixin, BaseModel):
     bank_name = models.CharField(_("bank"), max_length=120, blank=True)
     bic = models.CharField(_("BIC"), max_length=11, blank=True)
     currency = models.ForeignKey(
-        Currency, verbose_name=_("currency"), null=True, blank=True, on_delete=models.PROTECT, related_name="+"
+        Currency,
+        verbose_name=_("currency"),
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="+",
     )
     sequence = models.PositiveIntegerField(_("sequence"), default=10)
     trusted = models.BooleanField(_("money may be sent"), default=False, editable=False)
     trusted_at = models.DateTimeField(_("trusted on"), null=True, blank=True, editable=False)
     trusted_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL, null=True, blank=True, editable=False, on_delete=models.SET_NULL, related_name="+"
+        settings.AUTH_USER_MODEL,
+        null=True,
+        blank=True,
+        editable=False,
+        on_delete=models.SET_NULL,
+        related_name="+",
     )
 
     class Meta:

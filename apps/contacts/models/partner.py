@@ -48,7 +48,12 @@ class PartnerTag(ArchivableMixin, CompanySharedMixin, BaseModel):
 
     name = models.CharField(_("name"), max_length=80)
     parent = models.ForeignKey(
-        "self", verbose_name=_("parent"), null=True, blank=True, on_delete=models.CASCADE, related_name="children"
+        "self",
+        verbose_name=_("parent"),
+        null=True,
+        blank=True,
+        on_delete=models.CASCADE,
+        related_name="children",
     )
     color = models.PositiveSmallIntegerField(_("colour"), default=0)
 
@@ -118,10 +123,17 @@ class Partner(ArchivableMixin, CompanySharedMixin, CustomFieldsMixin, BaseModel)
     )
 
     name = models.CharField(_("name"), max_length=200, blank=True)
-    complete_name = models.CharField(_("full name"), max_length=420, blank=True, editable=False, db_index=True)
+    complete_name = models.CharField(
+        _("full name"), max_length=420, blank=True, editable=False, db_index=True
+    )
     is_company = models.BooleanField(_("is an organisation"), default=False)
     parent = models.ForeignKey(
-        "self", verbose_name=_("belongs to"), null=True, blank=True, on_delete=models.RESTRICT, related_name="children"
+        "self",
+        verbose_name=_("belongs to"),
+        null=True,
+        blank=True,
+        on_delete=models.RESTRICT,
+        related_name="children",
     )
     type = models.CharField(
         _("type of address"), max_length=10, choices=PartnerType.choices, default=PartnerType.CONTACT
@@ -135,13 +147,21 @@ class Partner(ArchivableMixin, CompanySharedMixin, CustomFieldsMixin, BaseModel)
         related_name="commercial_members",
     )
     company_name = models.CharField(
-        _("organisation's name"), max_length=200, blank=True, help_text=_("For a person whose organisation is no contact yet.")
+        _("organisation's name"),
+        max_length=200,
+        blank=True,
+        help_text=_("For a person whose organisation is no contact yet."),
     )
     title = models.CharField(_("title"), max_length=40, blank=True)
     job_position = models.CharField(_("job"), max_length=120, blank=True)
     tags = models.ManyToManyField(PartnerTag, verbose_name=_("tags"), related_name="partners", blank=True)
     industry = models.ForeignKey(
-        Industry, verbose_name=_("industry"), null=True, blank=True, on_delete=models.PROTECT, related_name="+"
+        Industry,
+        verbose_name=_("industry"),
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="+",
     )
     ref = models.CharField(_("reference"), max_length=60, blank=True, db_index=True)
     language = models.CharField(_("language"), max_length=10, blank=True)
@@ -157,10 +177,15 @@ class Partner(ArchivableMixin, CompanySharedMixin, CustomFieldsMixin, BaseModel)
 
     email = models.EmailField(_("e-mail"), blank=True)
     email_normalized = models.GeneratedField(
-        expression=Lower(Trim("email")), output_field=models.CharField(max_length=254), db_persist=True, db_index=True
+        expression=Lower(Trim("email")),
+        output_field=models.CharField(max_length=254),
+        db_persist=True,
+        db_index=True,
     )
     phone = models.CharField(_("phone"), max_length=40, blank=True)
-    phone_e164 = models.CharField(_("phone, international"), max_length=20, blank=True, editable=False, db_index=True)
+    phone_e164 = models.CharField(
+        _("phone, international"), max_length=20, blank=True, editable=False, db_index=True
+    )
     mobile = models.CharField(_("mobile"), max_length=40, blank=True)
     mobile_e164 = models.CharField(
         _("mobile, international"), max_length=20, blank=True, editable=False, db_index=True
@@ -183,7 +208,12 @@ class Partner(ArchivableMixin, CompanySharedMixin, CustomFieldsMixin, BaseModel)
     zip = models.CharField(_("postal code"), max_length=24, blank=True)
     city = models.CharField(_("city"), max_length=120, blank=True)
     state = models.ForeignKey(
-        CountryState, verbose_name=_("state"), null=True, blank=True, on_delete=models.PROTECT, related_name="+"
+        CountryState,
+        verbose_name=_("state"),
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="+",
     )
     country = models.ForeignKey(
         Country, verbose_name=_("country"), null=True, blank=True, on_delete=models.PROTECT, related_name="+"
@@ -199,7 +229,11 @@ class Partner(ArchivableMixin, CompanySharedMixin, CustomFieldsMixin, BaseModel)
     comment = models.TextField(_("notes"), blank=True)
     color = models.PositiveSmallIntegerField(_("colour"), default=0)
     image_attachment = models.BigIntegerField(
-        _("picture"), null=True, blank=True, editable=False, help_text=_("Primary key of the attachment that holds it.")
+        _("picture"),
+        null=True,
+        blank=True,
+        editable=False,
+        help_text=_("Primary key of the attachment that holds it."),
     )
     customer_rank = models.PositiveIntegerField(_("as a customer"), default=0)
     supplier_rank = models.PositiveIntegerField(_("as a vendor"), default=0)
@@ -251,7 +285,8 @@ class Partner(ArchivableMixin, CompanySharedMixin, CustomFieldsMixin, BaseModel)
                 violation_error_message=_("Another contact has this barcode already."),
             ),
             models.CheckConstraint(
-                condition=Q(latitude__isnull=True) | Q(latitude__range=(-90, 90)), name="contacts_partner_latitude"
+                condition=Q(latitude__isnull=True) | Q(latitude__range=(-90, 90)),
+                name="contacts_partner_latitude",
             ),
             models.CheckConstraint(
                 condition=Q(longitude__isnull=True) | Q(longitude__range=(-180, 180)),

@@ -111,18 +111,29 @@ def duplicates_of(partner: Partner, *, actor: Actor) -> list[Duplicate]:
         .order_by("pk")[:5]
     )
     if partner.company_id is not None:
-        rows = visible(Partner, actor).filter(
-            condition, Q(company_id=partner.company_id) | Q(company__isnull=True), pk=F("commercial_entity_id")
-        ).exclude(commercial_entity_id=entity).order_by("pk")[:5]
+        rows = (
+            visible(Partner, actor)
+            .filter(
+                condition,
+                Q(company_id=partner.company_id) | Q(company__isnull=True),
+                pk=F("commercial_entity_id"),
+            )
+            .exclude(commercial_entity_id=entity)
+            .order_by("pk")[:5]
+        )
     return [
-        Duplicate(row, "tax_id" if row.tax_id and row.tax_id.lower() == partner.tax_id.lower() else "registry")
+        Duplicate(
+            row, "tax_id" if row.tax_id and row.tax_id.lower() == partner.tax_id.lower() else "registry"
+        )
         for row in rows
     ]
 
 
 def same_account_elsewhere(account: BankAccount, *, actor: Actor) -> QuerySet[BankAccount]:
     """The same account number of other partners: worth a warning, since it may be a mistake or a fraud."""
-    return visible(BankAccount, actor).filter(sanitized=account.sanitized).exclude(partner_id=account.partner_id)
+    return (
+        visible(BankAccount, actor).filter(sanitized=account.sanitized).exclude(partner_id=account.partner_id)
+    )
 
 
 GROUPINGS: dict[str, Any] = {
@@ -141,7 +152,9 @@ def duplicate_groups(by: Sequence[str], *, actor: Actor, limit: int = 100) -> li
     """
     unknown = set(by) - set(GROUPINGS)
     if unknown or not by:
-        raise ValueError(f"Group by some of {', '.join(GROUPINGS)}; not by {', '.join(sorted(unknown)) or 'nothing'}.")
+        raise ValueError(
+            f"Group by some of {', '.join(GROUPINGS)}; not by {', '.join(sorted(unknown)) or 'nothing'}."
+        )
     rows = visible(Partner, actor).filter(active=True, user__isnull=True, represents__isnull=True)
     keys = {f"key_{name}": GROUPINGS[name] for name in by}
     rows = rows.annotate(**keys)
@@ -160,9 +173,9 @@ def duplicate_groups(by: Sequence[str], *, actor: Actor, limit: int = 100) -> li
         return []
     condition = Q()
     for values in wanted:
-        condition |= Q(**{key: value for key, value in zip(keys, values, strict=True) if value is not None}) & Q(
-            **{f"{key}__isnull": True for key, value in zip(keys, values, strict=True) if value is None}
-        )
+        condition |= Q(
+            **{key: value for key, value in zip(keys, values, strict=True) if value is not None}
+        ) & Q(**{f"{key}__isnull": True for key, value in zip(keys, values, strict=True) if value is None})
     groups: dict[tuple[Any, ...], list[int]] = {}
     for row in rows.filter(condition).order_by("pk").values("pk", *keys):
         groups.setdefault(tuple(row[key] for key in keys), []).append(row["pk"])

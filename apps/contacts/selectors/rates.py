@@ -87,7 +87,9 @@ def _latest(
     return own, shared
 
 
-def _through_base(shared: dict[int, tuple[int, Decimal]], currency_pk: int, company_currency: int) -> Decimal | None:
+def _through_base(
+    shared: dict[int, tuple[int, Decimal]], currency_pk: int, company_currency: int
+) -> Decimal | None:
     """A shared rate as units per unit of the company's currency. It may be per unit of another base, and then needs
     the rate of the company's currency to the same base."""
     if currency_pk not in shared:
@@ -119,14 +121,16 @@ def convert(
     if source.pk == target.pk:
         return convert_amount(amount, rate_from=1, rate_to=1, target_currency=target)
     rates = rates_on([source, target], date, company)
-    return convert_amount(amount, rate_from=rates[source.pk], rate_to=rates[target.pk], target_currency=target)
+    return convert_amount(
+        amount, rate_from=rates[source.pk], rate_to=rates[target.pk], target_currency=target
+    )
 
 
 def jump_warning(rate: CurrencyRate) -> str:
     """Words of warning when a rate differs by more than a fifth from the one before; empty otherwise."""
     before = (
         CurrencyRate.objects.filter(
-            currency_id=rate.currency_id, company_id=rate.company_id, base_id=rate.base_id, date__lt=rate.date
+            currency_id=rate.currency_id, company=rate.company_id, base_id=rate.base_id, date__lt=rate.date
         )
         .order_by("-date")
         .first()

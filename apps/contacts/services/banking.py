@@ -27,7 +27,9 @@ class BankAccountService(RecordService[BankAccount]):
 
     def prepare_create(self, rows: list[Values], actor: Actor) -> None:
         homes = dict(
-            Partner.objects.filter(pk__in={pk_of(row.get("partner")) for row in rows}).values_list("pk", "company_id")
+            Partner.objects.filter(pk__in={pk_of(row.get("partner")) for row in rows}).values_list(
+                "pk", "company_id"
+            )
         )
         for number, row in enumerate(rows):
             _clean_number(row, f"{number}." if len(rows) > 1 else "")
@@ -37,14 +39,24 @@ class BankAccountService(RecordService[BankAccount]):
         if "number" in values or "bic" in values:
             _clean_number(values, "")
         if "partner" in values:
-            partner = Partner.objects.filter(pk=pk_of(values["partner"])).values_list("company_id", flat=True).first()
+            partner = (
+                Partner.objects.filter(pk=pk_of(values["partner"]))
+                .values_list("company_id", flat=True)
+                .first()
+            )
             values["company"] = partner
 
     def after_update(
-        self, records: Sequence[BankAccount], before: Mapping[Any, Mapping[str, Any]], values: Values, actor: Actor
+        self,
+        records: Sequence[BankAccount],
+        before: Mapping[Any, Mapping[str, Any]],
+        values: Values,
+        actor: Actor,
     ) -> None:
         if "sanitized" in values:  # the trigger took the trust away where the number changed
-            trusted = dict(BankAccount.objects.filter(pk__in=[r.pk for r in records]).values_list("pk", "trusted"))
+            trusted = dict(
+                BankAccount.objects.filter(pk__in=[r.pk for r in records]).values_list("pk", "trusted")
+            )
             for record in records:
                 record.trusted = trusted[record.pk]
 
@@ -54,7 +66,9 @@ def _clean_number(row: Values, prefix: str) -> None:
         number = " ".join(str(row["number"] or "").split())
         sanitized = sanitize_account(number)
         if len(sanitized) < 2:
-            raise ValidationFailed(fields={f"{prefix}number": [_("An account number has letters and digits.")]})
+            raise ValidationFailed(
+                fields={f"{prefix}number": [_("An account number has letters and digits.")]}
+            )
         row["number"], row["kind"] = number, AccountKind.BANK
         if looks_like_iban(sanitized):
             try:

@@ -40,7 +40,12 @@ class _World:
         self.countries: dict[str, int] = {}
         for pk, code, name in Country.objects.values_list("pk", "code", "name"):
             self.countries[code.lower()] = self.countries[name.lower()] = pk
-        for alias, code in (("united states of america", "us"), ("usa", "us"), ("uk", "gb"), ("great britain", "gb")):
+        for alias, code in (
+            ("united states of america", "us"),
+            ("usa", "us"),
+            ("uk", "gb"),
+            ("great britain", "gb"),
+        ):
             if code in self.countries:
                 self.countries[alias] = self.countries[code]
         self.states: dict[tuple[int, str], int] = {}
@@ -72,7 +77,9 @@ def import_vcards(data: bytes | str, *, actor: Actor) -> Imported:
     try:
         cards = parse_vcards(data)
     except VCardError as exc:
-        raise ValidationFailed(fields={"file": [_("This file cannot be read as vCard: %(reason)s") % {"reason": exc}]}) from exc
+        raise ValidationFailed(
+            fields={"file": [_("This file cannot be read as vCard: %(reason)s") % {"reason": exc}]}
+        ) from exc
     actor.require(Partner, "add")
     known = partners_by_email([mail for card in cards for mail in card.emails], actor=actor)
     world, result = _World(), Imported()
@@ -100,7 +107,11 @@ def import_vcards(data: bytes | str, *, actor: Actor) -> Imported:
         ]
         if below:
             service.create(below, actor=actor)
-        pictures = [(p, card.photo, card.photo_type) for p, card in zip(result.partners, fresh, strict=True) if card.photo]
+        pictures = [
+            (p, card.photo, card.photo_type)
+            for p, card in zip(result.partners, fresh, strict=True)
+            if card.photo
+        ]
         if pictures:
             collect_pictures.run(pictures=pictures, actor=actor)
     return result
@@ -179,5 +190,3 @@ def _to_card(partner: Partner) -> Card:
             )
         ]
     return card
-
-

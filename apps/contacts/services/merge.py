@@ -37,12 +37,31 @@ from apps.core.integrity import translate
 from apps.core.unit_of_work import current
 
 Journal = dict[str, Any]
+_FREED = ("user", "represents", "barcode")  # unique: taken from the sources before the destination gets them
 UNIQUE_STATES = ("23505", "23P01")
 # Computed by triggers, or the merge's own business.
 _KEPT = frozenset(
-    {"id", "version", "created_at", "updated_at", "created_by", "updated_by", "complete_name", "commercial_entity",
-     "parent", "email_normalized", "phone_digits", "customer_rank", "supplier_rank", "custom", "active", "is_company",
-     "type", "company", *ADDRESS_FIELDS}
+    {
+        "id",
+        "version",
+        "created_at",
+        "updated_at",
+        "created_by",
+        "updated_by",
+        "complete_name",
+        "commercial_entity",
+        "parent",
+        "email_normalized",
+        "phone_digits",
+        "customer_rank",
+        "supplier_rank",
+        "custom",
+        "active",
+        "is_company",
+        "type",
+        "company",
+        *ADDRESS_FIELDS,
+    }
 )
 
 
@@ -94,7 +113,12 @@ def merge_partners(partners: Sequence[Partner], *, actor: Actor, destination: Pa
         created_by_id=actor.user_pk,
         updated_by_id=actor.user_pk,
     )
-    record(AuditKind.MERGE, actor=actor, target=target, before={"merged": [s.pk for s in sources], "names": names})
+    record(
+        AuditKind.MERGE,
+        actor=actor,
+        target=target,
+        before={"merged": [s.pk for s in sources], "names": names},
+    )
 
 
 # ------------------------------------------------------------------------------------------------------ checks
@@ -113,7 +137,8 @@ def _destination(partners: Sequence[Partner], wanted: Partner | int | None) -> P
 def _check(partners: Sequence[Partner], actor: Actor) -> None:
     if not 2 <= len(partners) <= MERGE_LIMIT:
         raise ValidationFailed(
-            _("Merge two or three contacts at a time, not %(count)d.") % {"count": len(partners)}, code="merge_count"
+            _("Merge two or three contacts at a time, not %(count)d.") % {"count": len(partners)},
+            code="merge_count",
         )
     pks = [partner.pk for partner in partners]
     if _related_by_blood(pks):
@@ -121,7 +146,9 @@ def _check(partners: Sequence[Partner], actor: Actor) -> None:
     if sum(1 for partner in partners if partner.user_id) > 1:
         raise Conflict(_("More than one of these contacts is the person behind a user."), code="merge_users")
     if sum(1 for partner in partners if partner.represents_id) > 1:
-        raise Conflict(_("More than one of these contacts stands for a company of ours."), code="merge_companies")
+        raise Conflict(
+            _("More than one of these contacts stands for a company of ours."), code="merge_companies"
+        )
     addresses = {partner.email_normalized for partner in partners if partner.email_normalized}
     if len(addresses) > 1 and not actor.is_admin:
         raise PermissionDenied(
@@ -164,7 +191,11 @@ def _generic_references() -> Iterator[tuple[type[models.Model], GenericForeignKe
 
 
 def _repoint(
-    model: type[models.Model], field: models.ForeignKey[Any, Any], target: Partner, sources: Sequence[Partner], journal: Journal
+    model: type[models.Model],
+    field: models.ForeignKey[Any, Any],
+    target: Partner,
+    sources: Sequence[Partner],
+    journal: Journal,
 ) -> None:
     pks = [source.pk for source in sources]
     rows = model._base_manager.filter(**{f"{field.name}__in": pks})
@@ -172,7 +203,11 @@ def _repoint(
 
 
 def _repoint_generic(
-    model: type[models.Model], generic: GenericForeignKey, target: Partner, sources: Sequence[Partner], journal: Journal
+    model: type[models.Model],
+    generic: GenericForeignKey,
+    target: Partner,
+    sources: Sequence[Partner],
+    journal: Journal,
 ) -> None:
     kind = ContentType.objects.get_for_model(Partner)
     values: list[Any] = [source.pk for source in sources]
@@ -184,15 +219,20 @@ def _repoint_generic(
 
 
 def _move(
-    model: type[models.Model], rows: models.QuerySet[Any], attribute: str, value: Any, journal: Journal, *, key: str
+    model: type[models.Model],
+    rows: models.QuerySet[Any],
+    attribute: str,
+    value: Any,
+    journal: Journal,
+    *,
+    key: str,
 ) -> None:
     """Let ``rows`` point to ``value``: all at once, or one by one where some are there already."""
     held = list(rows.values_list("pk", attribute))
     if not held:
         return
     label = model._meta.label_lower
-    field = model._meta.get_field(key) if key != attribute else None
-    primary = field is not None and field.primary_key
+    primary = key != attribute and bool(getattr(model._meta.get_field(key), "primary_key", False))
     stamp = {"version": models.F("version") + 1} if _has(model, "version") else {}
     moved: list[tuple[Any, Any]] = []
     try:
@@ -215,7 +255,12 @@ def _move(
                 single.delete()
     if moved:
         journal["repointed"].append(
-            {"model": label, "attribute": attribute, "primary": primary, "rows": [list(item) for item in moved]}
+            {
+                "model": label,
+                "attribute": attribute,
+                "primary": primary,
+                "rows": [list(item) for item in moved],
+            }
         )
 
 
@@ -230,7 +275,9 @@ def _serialized(rows: models.QuerySet[Any]) -> list[Any]:
 def _row(partner: Partner) -> dict[str, Any]:
     """The stored columns of a partner, for the journal."""
     return {
-        field.attname: getattr(partner, field.attname) for field in Partner._meta.concrete_fields if not field.generated
+        field.attname: getattr(partner, field.attname)
+        for field in Partner._meta.concrete_fields
+        if not field.generated
     }
 
 
@@ -243,7 +290,11 @@ def _merge_accounts(target: Partner, sources: Sequence[Partner], journal: Journa
             own[account.sanitized] = account
             continue
         if account.trusted and not twin.trusted:
-            twin.trusted, twin.trusted_at, twin.trusted_by_id = True, account.trusted_at, account.trusted_by_id
+            twin.trusted, twin.trusted_at, twin.trusted_by_id = (
+                True,
+                account.trusted_at,
+                account.trusted_by_id,
+            )
             twin.save(update_fields=["trusted", "trusted_at", "trusted_by"])
         _move_account_references(account, twin, journal)
         journal["removed"].extend(_serialized(BankAccount.objects.filter(pk=account.pk)))
@@ -253,7 +304,11 @@ def _merge_accounts(target: Partner, sources: Sequence[Partner], journal: Journa
 def _move_account_references(account: BankAccount, twin: BankAccount, journal: Journal) -> None:
     for model in apps.get_models(include_auto_created=True):
         for field in model._meta.local_concrete_fields:
-            if isinstance(field, models.ForeignKey) and field.related_model is BankAccount and model._meta.managed:
+            if (
+                isinstance(field, models.ForeignKey)
+                and field.related_model is BankAccount
+                and model._meta.managed
+            ):
                 rows = model._base_manager.filter(**{field.name: account})
                 _move(model, rows, field.attname, twin.pk, journal, key=field.name)
 
@@ -267,7 +322,9 @@ def _free_unique_fields(sources: Sequence[Partner]) -> dict[str, Any]:
             value = getattr(source, name)
             if value and name not in freed:
                 freed[name] = value
-    Partner.objects.filter(pk__in=[source.pk for source in sources]).update(user=None, represents=None, barcode="")
+    Partner.objects.filter(pk__in=[source.pk for source in sources]).update(
+        user=None, represents=None, barcode=""
+    )
     return freed
 
 
@@ -278,15 +335,16 @@ def _fill_blanks(target: Partner, sources: Sequence[Partner], freed: dict[str, A
     for source in sources:
         if not has_address(target) and has_address(source):
             for name in ADDRESS_FIELDS:
-                attribute = Partner._meta.get_field(name).attname
-                setattr(target, attribute, getattr(source, attribute))
+                setattr(target, spread.attribute(name), getattr(source, spread.attribute(name)))
         for field in Partner._meta.concrete_fields:
-            if field.name in _KEPT or field.generated:
+            if field.name in _KEPT or field.generated or field.name in _FREED:
                 continue
             if getattr(target, field.attname) in (None, "", Decimal(0)) and getattr(source, field.attname):
-                if field.name not in ("user", "represents", "barcode"):
-                    setattr(target, field.attname, getattr(source, field.attname))
-        target.custom = {**source.custom, **{k: v for k, v in target.custom.items() if v not in (None, "", [])}}
+                setattr(target, field.attname, getattr(source, field.attname))
+        target.custom = {
+            **source.custom,
+            **{k: v for k, v in target.custom.items() if v not in (None, "", [])},
+        }
         target.customer_rank += source.customer_rank
         target.supplier_rank += source.supplier_rank
         if target.parent_id is None and not target.is_company and source.parent_id not in (None, target.pk):
@@ -297,7 +355,9 @@ def _write_destination(target: Partner) -> None:
     names = [
         field.name
         for field in Partner._meta.concrete_fields
-        if not field.primary_key and not field.generated and field.name not in ("version", "updated_at", "updated_by")
+        if not field.primary_key
+        and not field.generated
+        and field.name not in ("version", "updated_at", "updated_by")
     ]
     target.save(update_fields=names)
 
@@ -334,7 +394,15 @@ def _undo(merge: PartnerMerge, actor: Actor) -> None:
     before = journal["destination"]
     taken = {name: getattr(target, name) for name in ("user_id", "represents_id", "barcode")}
     for name, value in before.items():
-        if name in ("id", "version", "created_at", "updated_at", "updated_by_id", "complete_name", "commercial_entity_id"):
+        if name in (
+            "id",
+            "version",
+            "created_at",
+            "updated_at",
+            "updated_by_id",
+            "complete_name",
+            "commercial_entity_id",
+        ):
             continue
         merged = _merged_value(name, journal)
         if getattr(target, name) == merged or name in taken:
@@ -349,7 +417,9 @@ def _undo(merge: PartnerMerge, actor: Actor) -> None:
         model = apps.get_model(item["model"])
         for pk, old in item["rows"]:
             row_pk = target.pk if item["primary"] else pk
-            model._base_manager.filter(pk=row_pk, **{item["attribute"]: target.pk}).update(**{item["attribute"]: old})
+            model._base_manager.filter(pk=row_pk, **{item["attribute"]: target.pk}).update(
+                **{item["attribute"]: old}
+            )
     for data in journal["removed"]:
         for restored in serializers.deserialize("python", [data]):
             if not restored.object.__class__._base_manager.filter(pk=restored.object.pk).exists():
@@ -392,4 +462,3 @@ def merge_groups(groups: Sequence[Sequence[int]], *, actor: Actor) -> tuple[int,
             else:
                 done += 1
     return done, refusals
-

@@ -18,7 +18,17 @@ from apps.core.unit_of_work import unit_of_work
 
 Values = dict[str, Any]
 PLACEHOLDERS = frozenset(
-    "street street2 zip city state_code state_name country_name country_code company_name".split()
+    [
+        "street",
+        "street2",
+        "zip",
+        "city",
+        "state_code",
+        "state_name",
+        "country_name",
+        "country_code",
+        "company_name",
+    ]
 )
 
 
@@ -29,11 +39,15 @@ class CurrencyService(RecordService[Currency]):
     def prepare_update(self, records: Sequence[Currency], values: Values, actor: Actor) -> None:
         if values.get("active") is False:
             names = list(
-                Company.objects.active().filter(currency__in=records).order_by("name").values_list("name", flat=True)
+                Company.objects.active()
+                .filter(currency__in=records)
+                .order_by("name")
+                .values_list("name", flat=True)
             )
             if names:
                 raise Conflict(
-                    _("It is the currency of %(companies)s and stays active.") % {"companies": ", ".join(names)},
+                    _("It is the currency of %(companies)s and stays active.")
+                    % {"companies": ", ".join(names)},
                     code="currency_in_use",
                 )
 
@@ -69,8 +83,9 @@ class CurrencyRateService(RecordService[CurrencyRate]):
     """Rates are per unit of the company's currency; a shared one without a base is per unit of the actor's."""
 
     def prepare_create(self, rows: list[Values], actor: Actor) -> None:
-        pks = {pk_of(row.get("company")) for row in rows} | {actor.company_pk}
-        currencies = dict(Company.objects.filter(pk__in=pks - {None}).values_list("pk", "currency_id"))
+        asked = {pk_of(row.get("company")) for row in rows} | {actor.company_pk}
+        pks = [int(pk) for pk in asked if pk is not None]
+        currencies: dict[Any, int] = dict(Company.objects.filter(pk__in=pks).values_list("pk", "currency_id"))
         for row in rows:
             company = pk_of(row.get("company"))
             if row.get("base") is None:
@@ -83,14 +98,18 @@ class CurrencyRateService(RecordService[CurrencyRate]):
             if company is not None and company.parent_id is not None:
                 raise ValidationFailed(fields={"company": [_("A branch uses the rates of its company.")]})
             if company is not None and company.currency_id != rate.base_id:
-                raise ValidationFailed(fields={"base": [_("The rates of a company are per unit of its own currency.")]})
+                raise ValidationFailed(
+                    fields={"base": [_("The rates of a company are per unit of its own currency.")]}
+                )
             if rate.currency_id == rate.base_id and rate.rate != 1:
                 raise ValidationFailed(fields={"rate": [_("A currency is worth exactly one of itself.")]})
             if rate.rate is not None and rate.rate <= 0:
                 raise ValidationFailed(fields={"rate": [_("A rate is greater than zero.")]})
 
 
-def set_rates(rates: Sequence[tuple[Currency, Any, Any]], *, company: Company | None, base: Currency, actor: Actor) -> int:
+def set_rates(
+    rates: Sequence[tuple[Currency, Any, Any]], *, company: Company | None, base: Currency, actor: Actor
+) -> int:
     """Enter or correct many rates at once: ``(currency, date, rate)``; repeating it changes nothing. For providers."""
     actor.require(CurrencyRate, "add")
     rows = [

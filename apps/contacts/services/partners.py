@@ -11,9 +11,9 @@ from django.db.models import Count, F
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from apps.access.constants import AuditKind
 from apps.access.models import User
 from apps.access.services import record_many
-from apps.access.constants import AuditKind
 from apps.contacts.constants import ADDRESS_FIELDS, PartnerType
 from apps.contacts.identifiers import check_tax_id, parse_address, phone_e164, website_url
 from apps.contacts.models import Partner, PartnerTag
@@ -96,7 +96,7 @@ class PartnerService(RecordService[Partner]):
             stays_below = not (is_company if is_company is not None else partner.is_company) and (
                 pk_of(parent) if parent is not False else partner.parent_id
             )
-            changes = [n for n in given if getattr(partner, partner._meta.get_field(n).attname) != pk_of(values[n])]
+            changes = [n for n in given if getattr(partner, spread.attribute(n)) != pk_of(values[n])]
             if stays_below and changes:
                 raise ValidationFailed(
                     fields={
@@ -116,14 +116,19 @@ class PartnerService(RecordService[Partner]):
         for partner in changed:
             if partner.represents_id is not None and company not in (None, partner.represents_id):
                 raise Conflict(
-                    _("%(name)s is the contact of one of our companies and belongs to it.") % {"name": partner.name}
+                    _("%(name)s is the contact of one of our companies and belongs to it.")
+                    % {"name": partner.name}
                 )
         if company is not None:
             _refuse_users_elsewhere([partner.pk for partner in changed], company)
         spread.defer_company_guards()
 
     def after_update(
-        self, records: Sequence[Partner], before: Mapping[Any, Mapping[str, Any]], values: Values, actor: Actor
+        self,
+        records: Sequence[Partner],
+        before: Mapping[Any, Mapping[str, Any]],
+        values: Values,
+        actor: Actor,
     ) -> None:
         pks = [partner.pk for partner in records]
         if "company" in values:
@@ -145,7 +150,9 @@ class PartnerService(RecordService[Partner]):
     def validate(self, records: Sequence[Partner], actor: Actor) -> None:
         languages = {code for code, _name in settings.LANGUAGES}
         states = {partner.state_id for partner in records if partner.state_id}
-        homes = dict(CountryState.objects.filter(pk__in=states).values_list("pk", "country_id")) if states else {}
+        homes = (
+            dict(CountryState.objects.filter(pk__in=states).values_list("pk", "country_id")) if states else {}
+        )
         errors: dict[str, list[str]] = {}
         for number, partner in enumerate(records):
             prefix = f"{number}." if len(records) > 1 else ""
@@ -170,7 +177,11 @@ class PartnerService(RecordService[Partner]):
             )
         if any(partner.represents_id for partner in records):
             raise Conflict(_("This contact stands for one of our companies and stays."), code="own_company")
-        record_many(AuditKind.DELETION, [{"target": partner, "before": {"name": partner.name}} for partner in records], actor=actor)
+        record_many(
+            AuditKind.DELETION,
+            [{"target": partner, "before": {"name": partner.name}} for partner in records],
+            actor=actor,
+        )
 
 
 # ------------------------------------------------------------------------------------------------- preparation
@@ -178,7 +189,8 @@ def _parents(pks: Sequence[Any]) -> dict[Any, Partner]:
     wanted = {pk for pk in pks if pk is not None}
     if not wanted:
         return {}
-    return Partner.objects.select_related("commercial_entity").annotate(number_of_children=Count("children")).in_bulk(wanted)
+    rows = Partner.objects.select_related("commercial_entity").annotate(number_of_children=Count("children"))
+    return {row.pk: row for row in rows.filter(pk__in=wanted)}
 
 
 def _split_name_and_email(row: Values) -> None:
@@ -190,9 +202,9 @@ def _split_name_and_email(row: Values) -> None:
             row["email"] = address
             if name and not row.get("name") and "name" in row:
                 row["name"] = name
-    name = row.get("name")
-    if name and "@" in str(name) and "<" in str(name) and not row.get("email"):
-        row["name"], row["email"] = parse_address(str(name))
+    shown = str(row.get("name") or "")
+    if "@" in shown and "<" in shown and not row.get("email"):
+        row["name"], row["email"] = parse_address(shown)
         row["name"] = row["name"] or row["email"]
 
 
@@ -210,15 +222,15 @@ def _take_from_parent(row: Values, parent: Partner) -> None:
         row["salesperson"] = parent.salesperson_id
     if str(row.get("type") or PartnerType.CONTACT) == PartnerType.CONTACT and has_address(parent):
         for name in ADDRESS_FIELDS:
-            row[name] = getattr(parent, parent._meta.get_field(name).attname)
+            row[name] = getattr(parent, spread.attribute(name))
     if _below_an_entity(row, parent):
         entity = parent.commercial_entity or parent
         for name in spread.commercial_fields():
-            row[name] = getattr(entity, entity._meta.get_field(name).attname)
+            row[name] = getattr(entity, spread.attribute(name))
 
 
 def has_address(partner: Partner) -> bool:
-    return any(getattr(partner, partner._meta.get_field(name).attname) for name in ADDRESS_FIELDS)
+    return any(getattr(partner, spread.attribute(name)) for name in ADDRESS_FIELDS)
 
 
 def _country_of_state(rows: Sequence[Values]) -> None:
@@ -226,7 +238,9 @@ def _country_of_state(rows: Sequence[Values]) -> None:
     lacking = [row for row in rows if row.get("state") and not row.get("country")]
     if lacking:
         homes = dict(
-            CountryState.objects.filter(pk__in={pk_of(row["state"]) for row in lacking}).values_list("pk", "country_id")
+            CountryState.objects.filter(pk__in={pk_of(row["state"]) for row in lacking}).values_list(
+                "pk", "country_id"
+            )
         )
         for row in lacking:
             row["country"] = homes.get(pk_of(row["state"]))
@@ -261,8 +275,11 @@ def refresh(records: Sequence[Partner]) -> Sequence[Partner]:
     """Read into the instances what triggers and spreading wrote. One query."""
     attributes = [
         f.attname for f in Partner._meta.concrete_fields if f.attname in _DERIVED or f.name in ADDRESS_FIELDS
-    ] + ["version", "company_id", *[Partner._meta.get_field(name).attname for name in spread.commercial_fields()]]
-    rows = {row["pk"]: row for row in Partner.objects.filter(pk__in=[r.pk for r in records]).values("pk", *attributes)}
+    ] + ["version", "company_id", *[spread.attribute(name) for name in spread.commercial_fields()]]
+    rows = {
+        row["pk"]: row
+        for row in Partner.objects.filter(pk__in=[r.pk for r in records]).values("pk", *attributes)
+    }
     for partner in records:
         for name, value in rows.get(partner.pk, {}).items():
             if name != "pk":
@@ -275,10 +292,15 @@ def _first_address_to_parents(records: Sequence[Partner], actor: Actor) -> None:
     parents = _parents([partner.parent_id for partner in records])
     for partner in records:
         parent = parents.get(partner.parent_id)
-        if parent is None or partner.type != PartnerType.CONTACT or not has_address(partner) or has_address(parent):
+        if (
+            parent is None
+            or partner.type != PartnerType.CONTACT
+            or not has_address(partner)
+            or has_address(parent)
+        ):
             continue
         if parent.number_of_children == 1:  # type: ignore[attr-defined]
-            values = {name: getattr(partner, partner._meta.get_field(name).attname) for name in ADDRESS_FIELDS}
+            values = {name: getattr(partner, spread.attribute(name)) for name in ADDRESS_FIELDS}
             service_for(Partner).update([parent], values, actor=actor)
 
 
@@ -325,7 +347,9 @@ def find_or_create_by_email(
     """
     given, address = parse_address(email)
     if not address:
-        raise ValidationFailed(fields={"email": [_("'%(text)s' is not an e-mail address.") % {"text": email[:100]}]})
+        raise ValidationFailed(
+            fields={"email": [_("'%(text)s' is not an e-mail address.") % {"text": email[:100]}]}
+        )
     key = address.lower()
     found = partners_by_email([key], actor=actor, company_pk=company_pk).get(key)
     if found is not None:
@@ -363,10 +387,12 @@ def create_company(partners: Sequence[Partner], *, actor: Actor) -> None:
     service = service_for(Partner)
     for partner in partners:
         if not partner.company_name or partner.parent_id is not None or partner.is_company:
-            raise Conflict(_("%(name)s names no organisation, or belongs to one already.") % {"name": partner.name})
+            raise Conflict(
+                _("%(name)s names no organisation, or belongs to one already.") % {"name": partner.name}
+            )
         values: Values = {"name": partner.company_name, "is_company": True, "company": partner.company_id}
         for name in (*ADDRESS_FIELDS, *spread.commercial_fields()):
-            values[name] = getattr(partner, partner._meta.get_field(name).attname)
+            values[name] = getattr(partner, spread.attribute(name))
         values["phone"], values["website"] = partner.phone, partner.website
         made = service.create_one(values, actor=actor)
         service.update([partner], {"parent": made.pk, "company_name": ""}, actor=actor)

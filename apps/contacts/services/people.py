@@ -17,6 +17,7 @@ from apps.core.records import service_for
 from apps.core.rules import get_visible
 
 _OF_COMPANY = ("name", "email", "phone", "website", "tax_id", "registry", *ADDRESS_FIELDS)
+_LINKS = ("state", "country")
 _OF_USER = ("name", "email", "language", "timezone")
 
 
@@ -35,7 +36,9 @@ def _on_behalf(actor: Actor) -> Actor:
     )
 
 
-def partners_for_users(users: Sequence[User], links: Sequence[Mapping[str, Any]], actor: Actor) -> list[Partner]:
+def partners_for_users(
+    users: Sequence[User], links: Sequence[Mapping[str, Any]], actor: Actor
+) -> list[Partner]:
     """Give each new user a contact: the one in ``links`` if there is, else a new one."""
     service = service_for(Partner)
     own = _on_behalf(actor)
@@ -58,11 +61,17 @@ def partners_for_users(users: Sequence[User], links: Sequence[Mapping[str, Any]]
 
 
 def _join(user: User, partner_pk: int, actor: Actor) -> Partner:
-    partner = Partner.objects.filter(pk=partner_pk).first() if actor.is_system else get_visible(Partner, partner_pk, actor)
+    partner = (
+        Partner.objects.filter(pk=partner_pk).first()
+        if actor.is_system
+        else get_visible(Partner, partner_pk, actor)
+    )
     if partner is None:
         raise NotVisible()
     if partner.user_id is not None and partner.user_id != user.pk:
-        raise Conflict(_("%(name)s is the contact of another user already.") % {"name": partner.complete_name})
+        raise Conflict(
+            _("%(name)s is the contact of another user already.") % {"name": partner.complete_name}
+        )
     return service_for(Partner).update([partner], {"user": user.pk}, actor=_on_behalf(actor))[0]
 
 
@@ -84,7 +93,9 @@ def follow_users(
     if revived:
         service.update([partner for partner in partners if not partner.active], {"active": True}, actor=own)
     if moved:
-        homes = [partner for partner in partners if partner.company_id is not None and partner.parent_id is None]
+        homes = [
+            partner for partner in partners if partner.company_id is not None and partner.parent_id is None
+        ]
         if homes:
             service.update(homes, {"company": pk_of(values["company"])}, actor=own)
 
@@ -93,7 +104,7 @@ def partners_for_companies(companies: Sequence[Company], actor: Actor) -> list[P
     """Each company of ours is a contact too, shared with the others."""
     rows = [
         {
-            **{name: getattr(company, company._meta.get_field(name).attname) for name in _OF_COMPANY},
+            **{name: getattr(company, f"{name}_id" if name in _LINKS else name) for name in _OF_COMPANY},
             "is_company": True,
             "represents": company.pk,
             "parent": None,
@@ -104,7 +115,10 @@ def partners_for_companies(companies: Sequence[Company], actor: Actor) -> list[P
 
 
 def follow_companies(
-    companies: Sequence[Company], before: Mapping[Any, Mapping[str, Any]], values: Mapping[str, Any], actor: Actor
+    companies: Sequence[Company],
+    before: Mapping[Any, Mapping[str, Any]],
+    values: Mapping[str, Any],
+    actor: Actor,
 ) -> None:
     names = [name for name in _OF_COMPANY if name in values]
     if not names:

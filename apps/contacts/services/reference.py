@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime
 from decimal import Decimal
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any
 
 import phonenumbers
@@ -28,7 +28,7 @@ SYNC_LOCK = 0x636F6E74
 @lru_cache(maxsize=1)
 def _tender() -> dict[str, str]:
     """Country -> the currency that is money there today (CLDR)."""
-    today = datetime.date.today().timetuple()[:3]
+    today = datetime.datetime.now(datetime.UTC).timetuple()[:3]
     found: dict[str, str] = {}
     for territory, entries in get_global("territory_currencies").items():
         for code, start, end, tender in reversed(entries):  # the latest first
@@ -43,7 +43,7 @@ def currency_codes() -> list[str]:
     return sorted(set(_tender().values()))
 
 
-@lru_cache(maxsize=None)
+@cache
 def currency_row(code: str) -> dict[str, Any]:
     """What is known of one currency. The first look at one reads a locale, so only missing ones are looked at."""
     english = Locale.parse("en")
@@ -116,14 +116,21 @@ def sync_reference_data(*, using: str = "default") -> dict[str, int]:
         currencies = dict(Currency.objects.using(using).values_list("code", "pk"))
         Country.objects.using(using).bulk_create(
             [
-                Country(code=code, currency_id=currencies.get(country_rows()[code]["currency"] or ""), **_plain(code))
+                Country(
+                    code=code,
+                    currency_id=currencies.get(country_rows()[code]["currency"] or ""),
+                    **_plain(code),
+                )
                 for code in new_countries
             ],
             ignore_conflicts=True,
         )
         countries = dict(Country.objects.using(using).values_list("code", "pk"))
         CountryState.objects.using(using).bulk_create(
-            [CountryState(country_id=countries[country], code=code, name=name) for country, code, name in new_states],
+            [
+                CountryState(country_id=countries[country], code=code, name=name)
+                for country, code, name in new_states
+            ],
             ignore_conflicts=True,
         )
     return {"currencies": len(new_currencies), "countries": len(new_countries), "states": len(new_states)}

@@ -4,26 +4,39 @@
 * The address of a parent goes to its contacts of type *contact*, and on to theirs; other types keep their own.
 * The company of a partner goes to everything below it and to its bank accounts.
 
-A row is written only when something differs, so nothing loops and versions grow only where something changed.
+A row is written only when something differs, so nothing loops and versions grow only where something changed. The
+statements are put together from column names of the model; values are parameters.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
-from django.db import connection
+from django.db import connection, models
 
 from apps.contacts.constants import ADDRESS_FIELDS, COMMERCIAL_FIELDS
 from apps.contacts.hooks import filter_commercial_fields
 from apps.contacts.models import Partner
 from apps.core.actor import Actor
 
-_GUARDS = ("contacts_partner_company", "contacts_partner_parent_company", "contacts_bankaccount_partner_company",
-           "contacts_bankaccount_company")
+_GUARDS = (
+    "contacts_partner_company",
+    "contacts_partner_parent_company",
+    "contacts_bankaccount_partner_company",
+    "contacts_bankaccount_company",
+)
+
+
+def attribute(name: str) -> str:
+    """Where a partner keeps the stored value of a field: ``country`` → ``country_id``."""
+    field = Partner._meta.get_field(name)
+    assert isinstance(field, models.Field)
+    return field.attname
 
 
 def _columns(names: Iterable[str]) -> list[str]:
-    return [str(Partner._meta.get_field(name).column) for name in names]
+    return [attribute(name) for name in names]
 
 
 def commercial_fields() -> tuple[str, ...]:
@@ -36,12 +49,12 @@ def _copy_sql(columns: Sequence[str], source: str, condition: str) -> str:
     mine = ", ".join(f'm."{name}"' for name in columns)
     theirs = ", ".join(f's."{name}"' for name in columns)
     return (
-        f"UPDATE contacts_partner m SET {sets}, version = m.version + 1, updated_at = now(), updated_by_id = %(user)s "
+        f"UPDATE contacts_partner m SET {sets}, version = m.version + 1, updated_at = now(), updated_by_id = %(user)s "  # noqa: S608
         f"FROM {source} WHERE {condition} AND ({mine}) IS DISTINCT FROM ({theirs})"
     )
 
 
-def _run(sql: str, parameters: dict[str, object]) -> int:
+def _run(sql: str, parameters: Mapping[str, Any]) -> int:
     with connection.cursor() as cursor:
         cursor.execute(sql, parameters)
         return int(cursor.rowcount)
@@ -60,15 +73,18 @@ def spread_commercial_fields(entity_pks: Iterable[int], *, actor: Actor) -> int:
 def spread_addresses(parent_pks: Iterable[int], *, actor: Actor) -> int:
     """Give contacts of type *contact* the address of the parents that have one; answers how many rows changed."""
     has_address = " OR ".join(
-        f"p.{name} <> ''" if not name.endswith("_id") else f"p.{name} IS NOT NULL" for name in _columns(ADDRESS_FIELDS)
+        f"p.{name} <> ''" if not name.endswith("_id") else f"p.{name} IS NOT NULL"
+        for name in _columns(ADDRESS_FIELDS)
     )
-    sql = (
-        "WITH RECURSIVE tree(id, source) AS ("
+    sql = (  # noqa: S608
+        "WITH RECURSIVE tree(id, source) AS ("  # noqa: S608
         f" SELECT c.id, p.id FROM contacts_partner c JOIN contacts_partner p ON p.id = c.parent_id"
         f" WHERE p.id = ANY(%(pks)s) AND c.type = 'contact' AND ({has_address})"
         " UNION SELECT c.id, tree.source FROM contacts_partner c JOIN tree ON c.parent_id = tree.id"
         " WHERE c.type = 'contact') "
-    ) + _copy_sql(_columns(ADDRESS_FIELDS), "tree JOIN contacts_partner s ON s.id = tree.source", "m.id = tree.id")
+    ) + _copy_sql(
+        _columns(ADDRESS_FIELDS), "tree JOIN contacts_partner s ON s.id = tree.source", "m.id = tree.id"
+    )
     return _run(sql, {"pks": list(parent_pks), "user": actor.user_pk})
 
 
@@ -80,9 +96,13 @@ def spread_companies(partner_pks: Iterable[int], *, actor: Actor) -> int:
         " SELECT id, company_id FROM contacts_partner WHERE id = ANY(%(pks)s)"
         " UNION SELECT c.id, tree.company_id FROM contacts_partner c JOIN tree ON c.parent_id = tree.id) "
     )
-    changed = _run(tree + _copy_sql(["company_id"], "tree s", "m.id = s.id"), {"pks": list(partner_pks), "user": actor.user_pk})
+    changed = _run(
+        tree + _copy_sql(["company_id"], "tree s", "m.id = s.id"),
+        {"pks": list(partner_pks), "user": actor.user_pk},
+    )
     _run(
-        tree + "UPDATE contacts_bankaccount b SET company_id = tree.company_id, version = b.version + 1 FROM tree "
+        tree  # noqa: S608
+        + "UPDATE contacts_bankaccount b SET company_id = tree.company_id, version = b.version + 1 FROM tree "
         "WHERE b.partner_id = tree.id AND b.company_id IS DISTINCT FROM tree.company_id",
         {"pks": list(partner_pks)},
     )

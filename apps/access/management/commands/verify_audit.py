@@ -16,7 +16,9 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         broken = list(broken_seals())
         for item in broken:
-            self.stderr.write(f"Seal {item.seal_pk}, entries {item.first_pk} to {item.last_pk}: {item.reason}.")
+            self.stderr.write(
+                f"Seal {item.seal_pk}, entries {item.first_pk} to {item.last_pk}: {item.reason}."
+            )
         if broken:
             raise CommandError(f"{len(broken)} of {AuditSeal.objects.count()} seals are broken.")
         self.stdout.write(f"{AuditSeal.objects.count()} seals, all whole.")
