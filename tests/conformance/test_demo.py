@@ -8,7 +8,7 @@ from django.test import Client
 from django.urls import reverse
 
 from apps.access.models import User
-from apps.core import demo
+from apps.core import story
 from apps.core.modules import running
 from apps.core.testkit import drain_outbox
 
@@ -25,9 +25,9 @@ def counts() -> dict[str, int]:
 
 @pytest.mark.django_db
 def test_loading_twice_changes_nothing() -> None:
-    demo.load()
+    story.load()
     first = counts()
-    demo.load()
+    story.load()
 
     assert counts() == first
     assert first["projects.Task"] >= 10 and first["contacts.Partner"] >= 15 and first["access.Company"] == 2
@@ -35,14 +35,14 @@ def test_loading_twice_changes_nothing() -> None:
 
 @pytest.mark.django_db
 def test_events_of_the_story_are_delivered() -> None:
-    demo.load()
+    story.load()
 
     drain_outbox(rounds=50)
 
 
 @pytest.mark.django_db
 def test_every_menu_entry_opens() -> None:
-    demo.load()
+    story.load()
     client = Client()
     client.force_login(User.objects.get(login="admin"))
     wrong = []

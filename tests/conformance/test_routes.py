@@ -19,7 +19,7 @@ from django.urls import URLPattern, URLResolver, get_resolver
 
 from apps.access.models import User
 from apps.access.selectors.actors import actor_for
-from apps.core import demo
+from apps.core import story
 from apps.core.rules import visible
 
 # Paths that answer 2xx to anybody, and why.
@@ -66,7 +66,7 @@ def all_paths() -> list[str]:
 
 @pytest.fixture
 def people(db: None) -> SimpleNamespace:
-    demo.load()
+    story.load()
     admin = User.objects.get(login="admin")
     portal = User.objects.get(login="portal")
     from apps.core.actor import system_actor

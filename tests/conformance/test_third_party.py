@@ -13,7 +13,7 @@ import pytest
 from django.test import Client
 
 from apps.access.models import User
-from apps.core import demo
+from apps.core import story
 from apps.core.actor import system_actor
 from apps.core.models import ScheduledJob, Sequence
 from apps.core.records import service_for
@@ -23,7 +23,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @pytest.fixture
 def office(db: None) -> SimpleNamespace:
-    demo.load()
+    story.load()
     admin = User.objects.get(login="admin")
     client = Client()
     client.force_login(admin)

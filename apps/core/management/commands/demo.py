@@ -7,7 +7,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from apps.core import demo
+from apps.core import story
 
 
 class Command(BaseCommand):
@@ -19,7 +19,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, again: bool, **options: Any) -> None:
         if settings.SETTINGS_MODULE.endswith("production"):
             raise CommandError("Demo data brings logins with known passwords; production settings refuse it.")
-        if demo.loaded() and not again:
+        if story.loaded() and not again:
             self.stdout.write("Demo data is there already.")
             return
-        demo.load(tell=self.stdout.write)
+        story.load(tell=self.stdout.write)

@@ -8,7 +8,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from apps.core import demo, modules
+from apps.core import modules, story
 from apps.core.actor import system_actor
 from apps.core.checks import resolve
 
@@ -17,13 +17,13 @@ class Command(BaseCommand):
     help = "Fill the database: s is the demo story, m some thousands of records, l 100,000 tasks and more."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--size", choices=demo.SIZES, default="s")
+        parser.add_argument("--size", choices=story.SIZES, default="s")
 
     def handle(self, *args: Any, size: str, **options: Any) -> None:
         if settings.SETTINGS_MODULE.endswith("production"):
             raise CommandError("Seeding brings logins with known passwords; production settings refuse it.")
-        if not demo.loaded():
-            demo.load(tell=self.stdout.write)
+        if not story.loaded():
+            story.load(tell=self.stdout.write)
         if size == "s":
             return
         for config in modules.running():
