@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from django.test import Client
+from django.urls import resolve
 
 from apps.access.models import User
 from apps.contacts.models import Partner
@@ -31,6 +32,7 @@ PASSWORD = "correct horse 7 battery"
 @pytest.fixture(autouse=True)
 def sample_pages(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     settings.ROOT_URLCONF = "tests.portal.pages"
+    resolve("/my")  # loads every module's pages, which register their own addresses
     monkeypatch.setitem(base._portal_urls, "projects.task", lambda task: f"/my/samples/{task.pk}")
 
 

@@ -18,6 +18,7 @@ from apps.contacts.models import Partner
 from apps.portal.tokens import link
 from apps.projects.models import Task
 from tests.backoffice.e2e.conftest import DESKTOP, PHONE, chromium, open_page
+from tests.portal.conftest import PASSWORD
 
 __all__ = ["chromium", "open_page"]  # fixtures
 pytestmark = [pytest.mark.e2e, pytest.mark.django_db(transaction=True)]
@@ -94,3 +95,18 @@ def test_a_customer_changes_his_details(
     page.wait_for_url("**/my")
 
     assert Partner.objects.get(pk=world.partner.pk).state_id == land.state.pk
+
+
+def test_a_customer_signs_in_and_lands_where_he_wanted_to(
+    open_page: Callable[..., Any], world: SimpleNamespace
+) -> None:
+    page = open_page()
+    page.goto(f"/my/samples/{world.task.pk}")  # not his before he signs in: home, and from there to the login
+    page.goto("/my/samples?sortby=name")
+
+    page.locator("input[name=login]").fill("pia")
+    page.locator("input[name=password]").fill(PASSWORD)
+    page.locator("input[name=password]").press("Enter")
+    page.wait_for_url("**/my/samples?sortby=name")
+
+    assert page.get_by_role("link", name="Pia").is_visible()
