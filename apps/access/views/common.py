@@ -16,6 +16,7 @@ from apps.access.constants import UserKind
 from apps.access.models import User
 from apps.access.services.sessions import is_confirmed
 from apps.access.services.users import is_local_path
+from apps.core.actor import Actor
 from apps.core.errors import BusinessError
 
 View = Callable[..., HttpResponse]
@@ -26,6 +27,12 @@ def me(request: HttpRequest) -> User:
     user = request.user
     assert isinstance(user, User)
     return user
+
+
+def my_actor(request: HttpRequest) -> Actor:
+    """The actor that the middleware put on the request."""
+    actor: Actor = request.actor  # type: ignore[attr-defined]
+    return actor
 
 
 def safe_redirect(request: HttpRequest, user: User | None = None, *, wanted: str | None = None) -> str:

@@ -12,7 +12,7 @@ from apps.access.constants import TokenPurpose
 from apps.access.http import client_of
 from apps.access.services import links, sessions
 from apps.access.services.passwords import change_own_password
-from apps.access.views.common import error_context, me, page, safe_redirect, signed_in
+from apps.access.views.common import error_context, me, my_actor, page, safe_redirect, signed_in
 from apps.core.errors import BusinessError, ValidationFailed
 
 
@@ -75,7 +75,7 @@ def change_password_page(request: HttpRequest) -> HttpResponse:
             me(request),
             request.POST.get("old_password", ""),
             request.POST.get("new_password", ""),
-            actor=request.actor,  # type: ignore[attr-defined]
+            actor=my_actor(request),
             client=client_of(request),
         )
     except BusinessError as exc:

@@ -16,7 +16,7 @@ from apps.access.http import client_of
 from apps.access.models import ApiToken, UserSession
 from apps.access.selectors import actor_for
 from apps.access.services import passkeys, second_factor, sessions, throttle, tokens
-from apps.access.views.common import confirmed, error_context, me, page, safe_redirect, signed_in
+from apps.access.views.common import confirmed, error_context, me, my_actor, page, safe_redirect, signed_in
 from apps.core.errors import BusinessError, Throttled, ValidationFailed
 from apps.core.rules import visible
 
@@ -31,7 +31,7 @@ def security_page(request: HttpRequest) -> HttpResponse:
 
 
 def _context(request: HttpRequest, **extra: Any) -> dict[str, Any]:
-    user, actor = me(request), request.actor  # type: ignore[attr-defined]
+    user, actor = me(request), my_actor(request)
     return {
         "factors": [row for row in second_factor.factors_of(user) if row["type"] != "recovery_codes"],
         "recovery_left": second_factor.recovery_codes_left(user),
@@ -78,7 +78,7 @@ def totp_page(request: HttpRequest) -> HttpResponse:
             me(request),
             secret,
             request.POST.get("code", ""),
-            actor=request.actor,  # type: ignore[attr-defined]
+            actor=my_actor(request),
             client=client_of(request),
         )
     except BusinessError as exc:
@@ -95,8 +95,8 @@ def recovery_codes(request: HttpRequest) -> HttpResponse:
     try:
         codes = second_factor.new_recovery_codes(
             me(request),
-            actor=request.actor,
-            client=client_of(request),  # type: ignore[attr-defined]
+            actor=my_actor(request),
+            client=client_of(request),
         )
     except BusinessError as exc:
         return page(request, "security", _context(request, **error_context(exc)), status=exc.status)
@@ -111,8 +111,8 @@ def remove_factor(request: HttpRequest, pk: int) -> HttpResponse:
         second_factor.remove_factor(
             me(request),
             pk,
-            actor=request.actor,
-            client=client_of(request),  # type: ignore[attr-defined]
+            actor=my_actor(request),
+            client=client_of(request),
         )
     except BusinessError as exc:
         return page(request, "security", _context(request, **error_context(exc)), status=exc.status)
@@ -140,7 +140,7 @@ def passkey_register_complete(request: HttpRequest) -> JsonResponse:
             data["credential"],
             name=str(data.get("name", "")),
             host=request.get_host(),
-            actor=request.actor,  # type: ignore[attr-defined]
+            actor=my_actor(request),
             client=client_of(request),
         )
     except ValueError:
@@ -157,7 +157,7 @@ def end_session(request: HttpRequest, pk: int) -> HttpResponse:
     """Sign one of my browsers out."""
     row = UserSession.objects.filter(pk=pk, user=me(request)).first()
     if row is not None:
-        sessions.revoke_sessions([row], actor=request.actor)  # type: ignore[attr-defined]
+        sessions.revoke_sessions([row], actor=my_actor(request))
     return HttpResponseRedirect("/web/security")
 
 
@@ -165,7 +165,7 @@ def end_session(request: HttpRequest, pk: int) -> HttpResponse:
 @require_POST
 def end_other_sessions(request: HttpRequest) -> HttpResponse:
     """Sign out everywhere but here."""
-    sessions.end_other_sessions(me(request), actor=request.actor, keep=request.session)  # type: ignore[attr-defined]
+    sessions.end_other_sessions(me(request), actor=my_actor(request), keep=request.session)
     return HttpResponseRedirect("/web/security")
 
 
