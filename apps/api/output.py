@@ -1,7 +1,7 @@
 """Rows as JSON values: columns read straight from the database, no instance and no serializer between.
 
-The number of queries depends on the fields that are shown, never on the rows: one for the rows, one for each
-many-to-many field, batch, nested list and expanded link that is shown.
+The number of queries depends on the fields that are shown, never on the rows: one for the rows, one for all
+many-to-many fields, and one for each batch, nested list and expanded link that is shown.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from django.db import models
+from django.db import connection, models
 from django.db.models import Model, QuerySet
 
 from apps.api.fields import FieldSpec, plain_decimal
@@ -22,6 +22,7 @@ from apps.core.models import Currency
 from apps.core.rules import visible
 
 Row = dict[str, Any]
+Links = dict[Any, list[Any]]
 
 
 @dataclass(frozen=True)
@@ -136,9 +137,11 @@ def _parts(
 ) -> dict[str, tuple[Mapping[Any, Any], Any]]:
     """What does not come with the row: name → (values by primary key, value of a row without one)."""
     parts: dict[str, tuple[Mapping[Any, Any], Any]] = {}
+    many = [name for name in names if name in plan.columns and not plan.columns[name].column]
+    links = linked_pks(plan.model, many, pks, actor)
     for name in names:
-        if name in plan.columns and not plan.columns[name].column:
-            parts[name] = (linked_pks(plan.model, name, pks, actor), [])
+        if name in links:
+            parts[name] = (links[name], [])
         elif name in plan.computed:
             parts[name] = (_computed_values(plan, plan.computed[name], pks, raw, actor), None)
         elif name in plan.nested:
@@ -161,19 +164,43 @@ def _computed_values(
     return values
 
 
-def linked_pks(model: type[Model], name: str, pks: Sequence[Any], actor: Actor) -> dict[Any, list[Any]]:
-    """Primary keys at the other end of a many-to-many field, sorted, by owner. People from outside get only those
-    of records that they may see."""
+def linked_pks(
+    model: type[Model], names: Sequence[str], pks: Sequence[Any], actor: Actor
+) -> dict[str, Links]:
+    """Primary keys at the other end of many-to-many fields, sorted, by field and owner; one query for all fields.
+
+    People from outside get only those of records that they may see, which takes a query a field.
+    """
+    found: dict[str, Links] = {name: {} for name in names}
+    if not names or not pks:
+        return found
+    if actor.kind in (PORTAL, PUBLIC):
+        for name in names:
+            for owner, pk in _visible_links(model, name, pks, actor):
+                found[name].setdefault(owner, []).append(pk)
+        return found
+    quote = connection.ops.quote_name
+    parts = []
+    for number, name in enumerate(names):
+        field: Any = model._meta.get_field(name)
+        source, target = quote(field.m2m_column_name()), quote(field.m2m_reverse_name())
+        table = quote(field.m2m_db_table())
+        parts.append(f"SELECT {number}, {source}, {target} FROM {table} WHERE {source} = ANY(%s)")  # noqa: S608 - names of models
+    with connection.cursor() as cursor:
+        # Written by hand: for eighty owners the ORM spends more time on the query than PostgreSQL on the answer.
+        cursor.execute(" UNION ALL ".join(parts) + " ORDER BY 1, 2, 3", [list(pks)] * len(parts))
+        for number, owner, pk in cursor.fetchall():
+            found[names[number]].setdefault(owner, []).append(pk)
+    return found
+
+
+def _visible_links(model: type[Model], name: str, pks: Sequence[Any], actor: Actor) -> QuerySet[Any, Any]:
     field: Any = model._meta.get_field(name)
     through = field.remote_field.through
     source, target = field.m2m_field_name(), field.m2m_reverse_field_name()
-    rows = through._base_manager.filter(**{f"{source}__in": pks}) if pks else through._base_manager.none()
-    if actor.kind in (PORTAL, PUBLIC):
-        rows = rows.filter(**{f"{target}__in": visible(field.related_model, actor).values("pk")})
-    linked: dict[Any, list[Any]] = {}
-    for owner, pk in rows.order_by(f"{target}_id").values_list(f"{source}_id", f"{target}_id"):
-        linked.setdefault(owner, []).append(pk)
-    return linked
+    seen = visible(field.related_model, actor).values("pk")
+    rows = through._base_manager.filter(**{f"{source}__in": pks, f"{target}__in": seen})
+    return rows.order_by(f"{target}_id").values_list(f"{source}_id", f"{target}_id")  # type: ignore[no-any-return]
 
 
 def nested_rows(plan: Plan, name: str, pks: Sequence[Any], actor: Actor) -> dict[Any, list[Row]]:
