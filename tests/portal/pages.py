@@ -47,7 +47,7 @@ TASKS = PortalList(
     filters=filters,
     searches={
         "name": SearchIn("Name", lambda text: Q(name__icontains=text)),
-        "customer": SearchIn("Customer", lambda text: Q(customer__name__icontains=text)),
+        "customer": SearchIn("Customer", lambda text: Q(partner__name__icontains=text)),
     },
     groups={"none": GroupBy("None"), "stage": GroupBy("Stage", ("stage__sequence",), lambda task: task.stage)},
 )
