@@ -170,13 +170,15 @@ def test_portal_collaborator_reads_and_writes_what_is_allowed(world: SimpleNames
     listed = rest("get", "tasks/")
     moved = rest("patch", f"tasks/{task.pk}/", {"stage": stages_of(project)[1].pk})
     refused = rest("patch", f"tasks/{task.pk}/", {"assignees": []})
+    locked = rest("patch", f"tasks/{task.pk}/", {"active": False})
     hidden = rest("get", f"tasks/{other.pk}/")
     by_hidden_field = rest("get", "tasks/?email_cc=x")
     sorted_by_hidden_field = rest("get", "tasks/?ordering=allocated_hours")
 
     assert [row["id"] for row in listed.data["results"]] == [task.pk]
     assert not {"assignees", "allocated_hours", "email_cc", "custom", "access_token"} & set(listed.data["results"][0])
-    assert (moved.status_code, refused.status_code, hidden.status_code) == (200, 403, 404)
+    # What he is not shown does not exist for him (400), what he is shown but may not write is refused (403).
+    assert (moved.status_code, refused.status_code, locked.status_code, hidden.status_code) == (200, 400, 403, 404)
     assert by_hidden_field.status_code == sorted_by_hidden_field.status_code == 400
     assert task.assignees.count() == 1
 

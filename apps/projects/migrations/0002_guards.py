@@ -188,5 +188,10 @@ class Migration(migrations.Migration):
         AddCompanyGuard("task", ("project", "parent", "partner")),
         AddSearchIndex("project", ("name",)),
         AddSearchIndex("task", ("name",)),
+        AddSearchIndex("taskstage", ("name",)),
+        AddSearchIndex("projectstage", ("name",)),
+        AddSearchIndex("projecttag", ("name",)),
+        AddSearchIndex("milestone", ("name",)),
+        AddSearchIndex("projectupdate", ("name",)),
         migrations.RunSQL(LEAVER, LEAVER_BACK),
     ]
