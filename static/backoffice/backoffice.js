@@ -74,6 +74,23 @@
         });
     }
 
+    /* Search boxes are drawn by select2, whose parts carry no name of their own: they get that of the field. */
+    function nameSearchBoxes() {
+        for (const select of document.querySelectorAll("select.select2-hidden-accessible")) {
+            const label = select.id && document.querySelector('label[for="' + CSS.escape(select.id) + '"]');
+            const cell = select.closest("[data-label]");
+            const name = (label && label.textContent.trim()) || (cell && cell.dataset.label) || select.name;
+            const box = select.nextElementSibling;
+            if (!box) {
+                continue;
+            }
+            for (const part of box.querySelectorAll(".select2-selection, .select2-selection__rendered, .select2-search__field")) {
+                part.removeAttribute("aria-labelledby");
+                part.setAttribute("aria-label", name);
+            }
+        }
+    }
+
     function followLive() {
         if (!window.MeridianLive) {
             return;
@@ -94,5 +111,9 @@
         document.addEventListener("keydown", closeMenus);
         document.addEventListener("submit", send);
         followLive();
+        document.addEventListener("formset:added", () => window.setTimeout(nameSearchBoxes));
+        document.addEventListener("click", () => window.setTimeout(nameSearchBoxes));
     });
+    // The script that draws the boxes waits for "load" as well, and was registered later.
+    window.addEventListener("load", () => window.setTimeout(nameSearchBoxes));
 })();

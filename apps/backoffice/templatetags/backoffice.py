@@ -9,6 +9,7 @@ from django.utils.text import capfirst
 
 from apps.backoffice.menus import group_title
 from apps.backoffice.site import record_url
+from apps.backoffice.table import header_of, rows_of
 
 register = template.Library()
 
@@ -32,3 +33,10 @@ def breadcrumbs(context: template.Context) -> list[dict[str, Any]]:
     if record is not None and not isinstance(record, str) and str(record) != str(title):
         crumbs.append({"title": str(record), "link": record_url(record)})
     return [*crumbs, {"title": capfirst(str(title)), "link": ""}]
+
+
+@register.inclusion_tag("backoffice/includes/table.html", takes_context=True)
+def record_table(context: template.Context, cl: Any) -> dict[str, Any]:
+    """The table of a list."""
+    head, body = (header_of(cl), rows_of(cl)) if cl.result_list else ("", "")
+    return {"cl": cl, "head": head, "body": body, "has_add_permission": context.get("has_add_permission")}

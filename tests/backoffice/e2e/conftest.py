@@ -65,7 +65,8 @@ def open_page(chromium: Any, live_server: Any) -> Iterator[Callable[..., Any]]:
         page = context.new_page()
         page.on("pageerror", lambda error: errors.append(f"{page.url}: {error}"))
         page.on(
-            "console", lambda line: errors.append(f"{page.url}: {line.text}") if _is_fault(line) else None
+            "console",
+            lambda line: errors.append(f"{page.url}: {line.text}") if _is_fault(page, line) else None,
         )
         return page
 
@@ -75,6 +76,9 @@ def open_page(chromium: Any, live_server: Any) -> Iterator[Callable[..., Any]]:
     assert not errors, "the pages complained:\n" + "\n".join(errors)
 
 
-def _is_fault(line: Any) -> bool:
-    """Script errors and violations of the content security policy; a stream without a live server is neither."""
-    return line.type == "error" and "/live/" not in line.text + str(line.location.get("url", ""))
+def _is_fault(page: Any, line: Any) -> bool:
+    """Script errors and violations of the content security policy. A page that is a refusal, and a stream without a
+    live server, are neither."""
+    source = str(line.location.get("url", ""))
+    refused = line.text.startswith("Failed to load resource") and ("/live/" in source or source == page.url)
+    return line.type == "error" and not refused
