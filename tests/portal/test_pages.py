@@ -254,14 +254,15 @@ def test_a_list_takes_as_many_queries_for_two_rows_as_for_twelve(pia: Client, mo
     pia.get("/my/samples")
     with count_queries() as few:
         assert len(shown(pia, "?groupby=stage")) == 2
+    taken = len(few)  # the next request empties the log that it counts in
     more(10)
     pia.get("/my/samples?groupby=stage")  # the session now holds the new list
 
     with count_queries() as many:
         assert len(shown(pia, "?groupby=stage")) == 12
 
-    assert len(many) == len(few), "\n".join(query["sql"][:120] for query in many.captured_queries)
-    assert len(many) <= 8
+    assert len(many) == taken, "\n".join(query["sql"][:120] for query in many.captured_queries)
+    assert 0 < taken <= 8
 
 
 def test_looking_at_the_same_list_again_writes_nothing(pia: Client) -> None:
