@@ -44,10 +44,12 @@ def test_new_mail_becomes_a_record_with_its_sender_as_contact(world: SimpleNames
     gadget = Gadget.objects.get()
     contact = Partner.objects.get(email_normalized="a@x.com")
     message = Message.objects.get(message_type="email")
-    assert receipt.state == "accepted" and receipt.exit_code == 0
+    assert receipt.state == "accepted"
+    assert receipt.exit_code == 0
     assert (gadget.name, gadget.customer_id, gadget.company_id) == (Subject, contact.pk, world.company.pk)
     assert (message.model, message.object_id, message.author_id) == ("dummy.gadget", gadget.pk, contact.pk)
-    assert message.message_id == "<1@x.com>" and "does not light" in message.body
+    assert message.message_id == "<1@x.com>"
+    assert "does not light" in message.body
     assert not message.is_internal
     world.alias.refresh_from_db()
     assert world.alias.status == "valid"
@@ -59,9 +61,11 @@ def test_the_same_bytes_again_do_nothing(world: SimpleNamespace) -> None:
     again = receive(mail())
     other_mailbox = receive(mail().replace(b"\r\n", b"\n"))
 
-    assert again.state == "duplicate" and again.exit_code == 0
+    assert again.state == "duplicate"
+    assert again.exit_code == 0
     assert other_mailbox.state == "duplicate"
-    assert Gadget.objects.count() == 1 and Message.objects.filter(message_type="email").count() == 1
+    assert Gadget.objects.count() == 1
+    assert Message.objects.filter(message_type="email").count() == 1
 
 
 def test_mail_without_a_message_id_is_known_by_its_bytes(world: SimpleNamespace) -> None:
@@ -116,7 +120,8 @@ def test_answer_finds_its_thread_by_message_id(world: SimpleNamespace) -> None:
     )
 
     answer = Message.objects.get(message_id="<2@x.com>")
-    assert receipt.state == "accepted" and Gadget.objects.count() == 1
+    assert receipt.state == "accepted"
+    assert Gadget.objects.count() == 1
     assert (answer.object_id, answer.subtype.code) == (gadget.pk, "chatter.comment")
 
 
@@ -151,7 +156,8 @@ def test_catchall_without_a_thread_is_sent_back(world: SimpleNamespace, to: str)
     receipt = receive(mail(to=to))
 
     assert receipt.state == "bounced"
-    assert OutgoingMail.objects.count() == 1 and not Gadget.objects.exists()
+    assert OutgoingMail.objects.count() == 1
+    assert not Gadget.objects.exists()
 
 
 def test_unknown_address_waits_in_quarantine_and_says_so(world: SimpleNamespace) -> None:
@@ -189,8 +195,10 @@ def test_a_domain_that_fails_leaves_nothing_behind_and_the_mail_in_quarantine(
     receipt = receive(mail())
 
     kept = IncomingMail.objects.get()
-    assert receipt.state == "quarantined" and "surprise" in kept.reason
-    assert not Gadget.objects.exists() and not Partner.objects.filter(email_normalized="a@x.com").exists()
+    assert receipt.state == "quarantined"
+    assert "surprise" in kept.reason
+    assert not Gadget.objects.exists()
+    assert not Partner.objects.filter(email_normalized="a@x.com").exists()
 
     monkeypatch.undo()
     from apps.mail.services.quarantine import replay_mails
@@ -208,8 +216,10 @@ def test_wrong_defaults_mark_the_alias_and_make_no_half_record(world: SimpleName
 
     world.alias.refresh_from_db()
     assert receipt.state == "bounced"
-    assert world.alias.status == "invalid" and "maker" in world.alias.status_reason
-    assert not Gadget.objects.exists() and not Partner.objects.filter(email_normalized="a@x.com").exists()
+    assert world.alias.status == "invalid"
+    assert "maker" in world.alias.status_reason
+    assert not Gadget.objects.exists()
+    assert not Partner.objects.filter(email_normalized="a@x.com").exists()
 
 
 def test_loop_guard_stops_after_twenty_and_tells_once(world: SimpleNamespace) -> None:
@@ -223,7 +233,8 @@ def test_loop_guard_stops_after_twenty_and_tells_once(world: SimpleNamespace) ->
     answer = receive(
         mail(sender="bot@x.com", message_id="<auto@bot>", References=notice.headers["References"])
     )
-    assert answer.state == "ignored" and Gadget.objects.count() == 20
+    assert answer.state == "ignored"
+    assert Gadget.objects.count() == 20
 
 
 def test_allowed_sender_is_not_stopped(world: SimpleNamespace) -> None:
@@ -240,7 +251,8 @@ def test_allowed_sender_is_not_stopped(world: SimpleNamespace) -> None:
 )
 def test_automatic_answers_open_no_record(world: SimpleNamespace, headers: dict[str, str]) -> None:
     assert receive(mail(**headers)).state == "ignored"
-    assert not Gadget.objects.exists() and not OutgoingMail.objects.exists()
+    assert not Gadget.objects.exists()
+    assert not OutgoingMail.objects.exists()
 
 
 def test_no_refusal_is_sent_to_machines(world: SimpleNamespace) -> None:
@@ -277,8 +289,10 @@ def test_bounce_marks_the_notification_and_counts(world: SimpleNamespace) -> Non
     receipt = receive(dsn("c@y.com", message.message_id))
 
     told = Notification.objects.get(message=message, partner=carl)
-    assert receipt.state == "report" and Gadget.objects.count() == 1
-    assert (told.status, told.failure_type) == ("bounce", "mail_bounce") and "no such user" in told.failure_reason
+    assert receipt.state == "report"
+    assert Gadget.objects.count() == 1
+    assert (told.status, told.failure_type) == ("bounce", "mail_bounce")
+    assert "no such user" in told.failure_reason
     assert AddressHealth.objects.get(address="c@y.com").bounces == 1
 
     receive(mail(sender="Carl <C@Y.com>", message_id="<alive@y>"))
@@ -303,7 +317,8 @@ def test_attachments_and_inline_pictures(world: SimpleNamespace) -> None:
     message = Message.objects.get(message_type="email")
     names = sorted(message.attachments.values_list("name", flat=True))
     assert names == ["a.pdf", "notes.txt", "one.png"]
-    assert "cid:" not in message.body.replace("data-cid", "") and "/web/image/" in message.body
+    assert "cid:" not in message.body.replace("data-cid", "")
+    assert "/web/image/" in message.body
     assert "<script" not in message.body
 
 
@@ -312,7 +327,7 @@ def test_a_mail_to_two_aliases_makes_two_records(world: SimpleNamespace) -> None
         {"local_part": "sales", "target": "dummy.gadget", "company": world.company, "domain": world.domain,
          "defaults": {"note": "by sales"}}, actor=world.actor,
     )
-    Gadget._meta  # both gadgets would bear the same name, so the second alias names it otherwise
+    # Both gadgets would bear the same name, so the second alias names it otherwise.
     Alias.objects.filter(local_part="sales").update(defaults={"note": "by sales", "name": "for sales"})
 
     receipt = receive(mail(to="support@example.com, sales@example.com"))

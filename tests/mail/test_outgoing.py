@@ -105,18 +105,21 @@ def test_customer_gets_the_answer_and_answers_into_the_same_thread(
     marks = [read_thread_mark(part) for part in sent["References"].split()]
     assert RecordRef("projects.task", desk.task.pk) in marks
     html, text = sent.get_body(("html",)), sent.get_body(("plain",))
-    assert "We <b>look</b> into it." in html.get_content() and "We look into it." in text.get_content()
+    assert "We <b>look</b> into it." in html.get_content()
+    assert "We look into it." in text.get_content()
     files = [(part.get_filename(), part.get_content()) for part in sent.iter_attachments()]
     assert files == [("offer.txt", "ten euros")]
     desk.task.refresh_from_db()
     link = f"{settings.PUBLIC_URL}/my/tasks/{desk.task.pk}?access_token={desk.task.access_token}"
-    assert link in html.get_content() and "/admin/" not in html.get_content()
+    assert link in html.get_content()
+    assert "/admin/" not in html.get_content()
     assert Notification.objects.get(message=message, partner=desk.carla).status == "sent"
 
     receipt = receive(answer_to(sent, sender="carla@customer.example", message_id="<re1@customer.example>"))
 
     answer = Message.objects.get(message_id="<re1@customer.example>")
-    assert receipt.state == "accepted" and Task.objects.count() == 1
+    assert receipt.state == "accepted"
+    assert Task.objects.count() == 1
     assert (answer.model, answer.object_id) == ("projects.task", desk.task.pk)
     assert (answer.author_id, answer.is_internal, answer.subtype.code) == (
         desk.carla.pk,
@@ -302,7 +305,9 @@ def test_large_files_become_links(
     assert [file.name for file in mail.attachments.all()] == ["small.txt"]
     assert (
         "large.bin?access_token=" in mail.body_html
-        and f"{settings.PUBLIC_URL}/web/content/" in mail.body_html
+    )
+    assert (
+        f"{settings.PUBLIC_URL}/web/content/" in mail.body_html
     )
 
 
