@@ -76,7 +76,9 @@ class Action:
     def available(self, record: models.Model, actor: Actor) -> bool:
         """Whether to offer the action on a record: permission, state and condition; no query. The row rule is
         checked when it is called."""
-        if not actor.can(self.model, self.permission) or (actor.kind in ("portal", "public") and not self.portal):
+        if not actor.can(self.model, self.permission) or (
+            actor.kind in ("portal", "public") and not self.portal
+        ):
             return False
         if self.source is not None and getattr(record, self.state_field) not in self.source:
             return False
@@ -243,7 +245,9 @@ def all_actions() -> list[Action]:
     return [declared for known in _actions.values() for declared in known.values()]
 
 
-def run_each(declared: Action, pks: Sequence[Any], *, actor: Actor, **inputs: Any) -> list[tuple[Any, Exception | None]]:
+def run_each(
+    declared: Action, pks: Sequence[Any], *, actor: Actor, **inputs: Any
+) -> list[tuple[Any, Exception | None]]:
     """Run an action on each record in its own unit of work; answers (pk, error or ``None``) per record."""
     from apps.core.errors import BusinessError
 

@@ -136,7 +136,13 @@ def system_actor(
     """An actor that no rule stops, for jobs, migrations of data and the mail gateway."""
     pks = tuple(company_pks) or ((company_pk,) if company_pk else ())
     return Actor(
-        kind=SYSTEM, user_pk=user_pk, company_pk=company_pk, company_pks=pks, name=name, channel=channel, **extra
+        kind=SYSTEM,
+        user_pk=user_pk,
+        company_pk=company_pk,
+        company_pks=pks,
+        name=name,
+        channel=channel,
+        **extra,
     )
 
 

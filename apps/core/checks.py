@@ -32,7 +32,9 @@ def check_modules(app_configs: Any = None, **kwargs: Any) -> list[checks.CheckMe
         info = next((i for i in modules.catalog().values() if i.config.startswith(f"{app.name}.apps.")), None)
         if info is not None and not isinstance(app, ModuleConfig):
             found.append(
-                checks.Error(f"{app.name} is installed, but not by its ModuleConfig {info.config}.", id="meridian.E001")
+                checks.Error(
+                    f"{app.name} is installed, but not by its ModuleConfig {info.config}.", id="meridian.E001"
+                )
             )
     roles = {role.code for config in configs for role in config.roles}
     for config in configs:

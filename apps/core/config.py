@@ -77,6 +77,8 @@ def _typed(spec: SettingSpec, value: Any) -> Any:
         return str(value).lower() in ("true", "1")
     if spec.kind == "choice" and str(value) not in {key for key, _label in spec.choices}:
         raise ValidationFailed(
-            fields={spec.key: [_("Choose one of: %(keys)s.") % {"keys": ", ".join(k for k, _l in spec.choices)}]}
+            fields={
+                spec.key: [_("Choose one of: %(keys)s.") % {"keys": ", ".join(k for k, _l in spec.choices)}]
+            }
         )
     return str(value)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
@@ -62,10 +62,17 @@ def definitions_for(model: type[models.Model]) -> list[CustomField]:
 
 
 def clean_values(
-    model: type[models.Model], values: Mapping[str, Any], actor: Actor, *, partial: bool
+    model: type[models.Model],
+    values: Mapping[str, Any],
+    actor: Actor,
+    *,
+    partial: bool,
+    known: Sequence[CustomField] | None = None,
 ) -> dict[str, Any]:
-    """Typed JSON values for storage. ``partial`` leaves absent required fields alone (a change, not a new record)."""
-    definitions = {definition.key: definition for definition in definitions_for(model)}
+    """Typed JSON values for storage. ``partial`` leaves absent required fields alone (a change, not a new record).
+    ``known`` are the definitions, for callers with many records."""
+    found = definitions_for(model) if known is None else known
+    definitions = {definition.key: definition for definition in found}
     errors: dict[str, list[str]] = {}
     cleaned: dict[str, Any] = {}
     for key, value in values.items():
@@ -161,7 +168,9 @@ def _choice(definition: CustomField, value: Any) -> Any:
     picked = value if isinstance(value, list | tuple) else [value]
     for item in picked:
         if str(item) not in keys:
-            raise ValueError(_("'%(value)s' is not one of: %(keys)s.") % {"value": item, "keys": ", ".join(keys)})
+            raise ValueError(
+                _("'%(value)s' is not one of: %(keys)s.") % {"value": item, "keys": ", ".join(keys)}
+            )
     if definition.type == CustomField.Type.CHOICE:
         if len(picked) != 1:
             raise ValueError(_("Choose one value."))
@@ -185,7 +194,7 @@ def _record(definition: CustomField, value: Any, actor: Actor) -> int:
 def _expression(model: type[models.Model], definition: CustomField) -> str:
     table = model._meta.db_table
     cast = CASTS.get(CustomField.Type(definition.type))
-    text = f"(\"{table}\".\"custom\" ->> '{definition.key}')"
+    text = f'("{table}"."custom" ->> \'{definition.key}\')'
     return f"({text})::{cast}" if cast else text
 
 
@@ -194,7 +203,9 @@ def filter_q(model: type[models.Model], key: str, lookup: str, value: Any, actor
     expression index of filterable fields; an unknown or unfilterable field is an error that names it."""
     definition = next((d for d in definitions_for(model) if d.key == key), None)
     if definition is None or not definition.filterable:
-        raise ValidationFailed(fields={f"custom.{key}": [_("There is no filterable custom field '%(key)s'.") % {"key": key}]})
+        raise ValidationFailed(
+            fields={f"custom.{key}": [_("There is no filterable custom field '%(key)s'.") % {"key": key}]}
+        )
     expression = _expression(model, definition)
     if lookup == "isnull":
         empty = str(value).lower() in ("1", "true")
@@ -212,7 +223,9 @@ def filter_q(model: type[models.Model], key: str, lookup: str, value: Any, actor
     except ValueError as exc:
         raise ValidationFailed(fields={f"custom.{key}": [str(exc)]}) from exc
     if lookup not in LOOKUPS:
-        raise ValidationFailed(fields={f"custom.{key}": [_("Unknown comparison '%(lookup)s'.") % {"lookup": lookup}]})
+        raise ValidationFailed(
+            fields={f"custom.{key}": [_("Unknown comparison '%(lookup)s'.") % {"lookup": lookup}]}
+        )
     return _raw_q(model, f"{expression} {LOOKUPS[lookup]} %s", [parameter])
 
 

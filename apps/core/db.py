@@ -101,13 +101,21 @@ class _DatabaseOnly(Operation):
         raise NotImplementedError
 
     def database_forwards(
-        self, app_label: str, schema_editor: BaseDatabaseSchemaEditor, from_state: ProjectState, to_state: ProjectState
+        self,
+        app_label: str,
+        schema_editor: BaseDatabaseSchemaEditor,
+        from_state: ProjectState,
+        to_state: ProjectState,
     ) -> None:
         for statement in self._forward_sql(app_label, to_state):
             schema_editor.execute(statement, params=None)
 
     def database_backwards(
-        self, app_label: str, schema_editor: BaseDatabaseSchemaEditor, from_state: ProjectState, to_state: ProjectState
+        self,
+        app_label: str,
+        schema_editor: BaseDatabaseSchemaEditor,
+        from_state: ProjectState,
+        to_state: ProjectState,
     ) -> None:
         for statement in self._backward_sql(app_label, from_state):
             schema_editor.execute(statement, params=None)
@@ -143,8 +151,10 @@ class AddSearchIndex(_DatabaseOnly):
     def _forward_sql(self, app_label: str, state: ProjectState) -> list[str]:
         table = _model(app_label, self.model_name, state)._meta.db_table
         return [
-            f'CREATE INDEX "{self._name(table)}" ON "{table}" '
-            f"USING gin (({search_expression(self.columns)}) gin_trgm_ops)"
+            (
+                f'CREATE INDEX "{self._name(table)}" ON "{table}" '
+                f"USING gin (({search_expression(self.columns)}) gin_trgm_ops)"
+            )
         ]
 
     def _backward_sql(self, app_label: str, state: ProjectState) -> list[str]:
@@ -184,8 +194,10 @@ class AddCompanyGuard(_DatabaseOnly):
         columns = ", ".join(f'"{column}"' for _, column, _ in links)
         arguments = ", ".join(f"'{column}', '{target}'" for _, column, target in links)
         statements = [
-            f'CREATE CONSTRAINT TRIGGER "{table}_company" AFTER INSERT OR UPDATE OF "company_id", {columns} '
-            f'ON "{table}" DEFERRABLE INITIALLY IMMEDIATE FOR EACH ROW EXECUTE FUNCTION core_company_guard({arguments})'
+            (
+                f'CREATE CONSTRAINT TRIGGER "{table}_company" AFTER INSERT OR UPDATE OF "company_id", {columns} '
+                f'ON "{table}" DEFERRABLE INITIALLY IMMEDIATE FOR EACH ROW EXECUTE FUNCTION core_company_guard({arguments})'
+            )
         ]
         for name, column, target in links:
             statements.append(
@@ -221,12 +233,18 @@ class AppendOnly(_DatabaseOnly):
         model = _model(app_label, self.model_name, state)
         table = model._meta.db_table
         columns = [f.column for f in model._meta.concrete_fields if f.column not in self.but_columns]
-        update = f"UPDATE OF {', '.join(chr(34) + c + chr(34) for c in columns)}" if self.but_columns else "UPDATE"
+        update = (
+            f"UPDATE OF {', '.join(chr(34) + c + chr(34) for c in columns)}" if self.but_columns else "UPDATE"
+        )
         return [
-            f'CREATE TRIGGER "{table}_append_only" BEFORE {update} OR DELETE ON "{table}" '
-            "FOR EACH ROW EXECUTE FUNCTION core_refuse_change()",
-            f'CREATE TRIGGER "{table}_no_truncate" BEFORE TRUNCATE ON "{table}" '
-            "FOR EACH STATEMENT EXECUTE FUNCTION core_refuse_change()",
+            (
+                f'CREATE TRIGGER "{table}_append_only" BEFORE {update} OR DELETE ON "{table}" '
+                "FOR EACH ROW EXECUTE FUNCTION core_refuse_change()"
+            ),
+            (
+                f'CREATE TRIGGER "{table}_no_truncate" BEFORE TRUNCATE ON "{table}" '
+                "FOR EACH STATEMENT EXECUTE FUNCTION core_refuse_change()"
+            ),
         ]
 
     def _backward_sql(self, app_label: str, state: ProjectState) -> list[str]:
@@ -276,10 +294,14 @@ class AddTrigger(_DatabaseOnly):
         deferred = "DEFERRABLE INITIALLY DEFERRED" if self.deferred else ""
         condition = f"WHEN ({self.condition})" if self.condition else ""
         return [
-            f"CREATE OR REPLACE FUNCTION {self.name}() RETURNS trigger LANGUAGE plpgsql AS "
-            f"$body$ {declare} BEGIN {self.body} END $body$",
-            f'CREATE {kind} "{self.name}" {self.when} ON "{table}" {deferred} '
-            f"FOR EACH {self.level} {condition} EXECUTE FUNCTION {self.name}()",
+            (
+                f"CREATE OR REPLACE FUNCTION {self.name}() RETURNS trigger LANGUAGE plpgsql AS "
+                f"$body$ {declare} BEGIN {self.body} END $body$"
+            ),
+            (
+                f'CREATE {kind} "{self.name}" {self.when} ON "{table}" {deferred} '
+                f"FOR EACH {self.level} {condition} EXECUTE FUNCTION {self.name}()"
+            ),
         ]
 
     def _backward_sql(self, app_label: str, state: ProjectState) -> list[str]:

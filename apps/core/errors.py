@@ -19,7 +19,9 @@ class BusinessError(Exception):
     code = "error"
     status = 400
 
-    def __init__(self, message: str = "", *, code: str | None = None, fields: FieldErrors | None = None) -> None:
+    def __init__(
+        self, message: str = "", *, code: str | None = None, fields: FieldErrors | None = None
+    ) -> None:
         self.message = str(message) or self.default_message()
         if code is not None:
             self.code = code

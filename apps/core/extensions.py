@@ -7,7 +7,7 @@ They are found by their base class once models are loaded, joined with ``select_
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
+from functools import cache
 from typing import Any, TypeVar
 
 from django.apps import apps
@@ -22,7 +22,7 @@ from apps.core.models.base import ExtensionModel
 M = TypeVar("M", bound=models.Model)
 
 
-@lru_cache(maxsize=None)
+@cache
 def extensions_of(model: type[models.Model]) -> tuple[type[ExtensionModel], ...]:
     """Extension models of ``model``, by key."""
     found = [
@@ -79,7 +79,9 @@ def write_rows(
     for key in sorted({key for draft in drafts if draft for key in draft}):
         extension = known.get(key)
         if extension is None:
-            raise ValidationFailed(fields={f"ext.{key}": [_("No running module adds '%(key)s'.") % {"key": key}]})
+            raise ValidationFailed(
+                fields={f"ext.{key}": [_("No running module adds '%(key)s'.") % {"key": key}]}
+            )
         fields = {field.name: field for field in own_fields(extension) if field.editable}
         rows, written = [], set()
         held = {}

@@ -90,7 +90,9 @@ collect_deleting = Collect(
 before_create = Veto("core.before_create", "(model, values: list[dict], actor) – before records are made.")
 before_update = Veto("core.before_update", "(model, records, values: dict, actor) – before records change.")
 before_delete = Veto("core.before_delete", "(model, records, actor) – before records are deleted.")
-before_action = Veto("core.before_action", "(action, records, inputs: dict, actor) – before any action's body.")
+before_action = Veto(
+    "core.before_action", "(action, records, inputs: dict, actor) – before any action's body."
+)
 collect_actor_context = Collect(
     "core.collect_actor_context",
     "(user) -> dict – fields of Actor that an app fills in when an actor is built for a user.",

@@ -13,7 +13,14 @@ from django.utils.translation import gettext as _
 
 from apps.core.errors import BusinessError, Conflict, ValidationFailed
 
-UNIQUE, FOREIGN_KEY, NOT_NULL, CHECK, EXCLUSION, RESTRICT = "23505", "23503", "23502", "23514", "23P01", "23001"
+UNIQUE, FOREIGN_KEY, NOT_NULL, CHECK, EXCLUSION, RESTRICT = (
+    "23505",
+    "23503",
+    "23502",
+    "23514",
+    "23P01",
+    "23001",
+)
 
 
 @lru_cache(maxsize=1)
@@ -27,7 +34,9 @@ def _constraint(model: type[models.Model] | None, name: str) -> models.BaseConst
     return next((c for c in model._meta.constraints if c.name == name), None)
 
 
-def _fields_of(model: type[models.Model] | None, constraint: models.BaseConstraint | None, diag: Any) -> list[str]:
+def _fields_of(
+    model: type[models.Model] | None, constraint: models.BaseConstraint | None, diag: Any
+) -> list[str]:
     if isinstance(constraint, models.UniqueConstraint) and constraint.fields:
         return list(constraint.fields)
     if model is None:
@@ -35,9 +44,7 @@ def _fields_of(model: type[models.Model] | None, constraint: models.BaseConstrai
     names = []
     for field in model._meta.concrete_fields:
         text = f"{diag.constraint_name or ''} "
-        if diag.column_name in (field.column, field.name):
-            names.append(field.name)
-        elif field.unique and f"_{field.column}_" in text:
+        if diag.column_name in (field.column, field.name) or (field.unique and f"_{field.column}_" in text):
             names.append(field.name)
     return names
 
@@ -67,7 +74,8 @@ def translate(exc: IntegrityError) -> BusinessError:
             user = _tables().get(_referencing(diag.message_detail or ""))
             by = str(user._meta.verbose_name_plural) if user is not None else _("other records")
             return Conflict(
-                _("This record is still used by %(by)s and cannot be deleted. Archive it instead.") % {"by": by},
+                _("This record is still used by %(by)s and cannot be deleted. Archive it instead.")
+                % {"by": by},
                 code="in_use",
             )
         message = _("The linked record does not exist.")

@@ -150,7 +150,9 @@ def catalog() -> dict[str, ModuleInfo]:
         source = point.dist.name if point.dist else point.value
         info = _info(config, source)
         if info.key in found and found[info.key].config != info.config:
-            raise ModuleError(f"Two modules are called '{info.key}': {found[info.key].config} and {info.config}.")
+            raise ModuleError(
+                f"Two modules are called '{info.key}': {found[info.key].config} and {info.config}."
+            )
         found[info.key] = info
     return found
 

@@ -86,7 +86,7 @@ def _run(row: OutboxEvent, path: str, handler: Any, event: Any, actor: Any) -> s
         with unit_of_work(actor):
             OutboxDelivery.objects.create(event=row, handler=path)
             handler(event, actor=actor)
-    except Exception as exc:  # noqa: BLE001 - a handler of any module may fail in any way; the event keeps the error
+    except Exception as exc:
         logger.exception("handler %s failed on event %s (%s)", path, row.pk, row.name)
         return f"{type(exc).__name__}: {exc}"
     return ""

@@ -29,7 +29,8 @@ class ProviderRegistry(Generic[P]):
         if code in self._providers and self._providers[code] is not provider:
             raise ValueError(f"'{code}' is taken in provider registry '{self.name}'.")
         if self.base and not (
-            isinstance(provider, self.base) or (isinstance(provider, type) and issubclass(provider, self.base))
+            isinstance(provider, self.base)
+            or (isinstance(provider, type) and issubclass(provider, self.base))
         ):
             raise TypeError(f"{provider!r} is not a {self.base.__name__}.")
         self._providers[code] = provider

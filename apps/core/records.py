@@ -10,7 +10,7 @@ his own reach.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import lru_cache
+from functools import cache
 from typing import Any, ClassVar, Generic, TypeVar
 
 from django.core.exceptions import FieldDoesNotExist, ValidationError
@@ -31,7 +31,9 @@ from apps.core.unit_of_work import UnitOfWork, unit_of_work
 M = TypeVar("M", bound=models.Model)
 Values = dict[str, Any]
 
-NEVER_WRITABLE = frozenset({"id", "version", "created_at", "updated_at", "created_by", "updated_by", "custom"})
+NEVER_WRITABLE = frozenset(
+    {"id", "version", "created_at", "updated_at", "created_by", "updated_by", "custom"}
+)
 SPECIAL = frozenset({"custom", "ext"})
 
 
@@ -89,7 +91,8 @@ class RecordService(Generic[M]):
             self.prepare_create(drafts, actor)
             before_create.run(model=self.model, values=drafts, actor=actor)
             self._check_links(drafts, actor)
-            records = [self._build(draft, actor) for draft in drafts]
+            definitions = custom_fields.definitions_for(self.model)
+            records = [self._build(draft, actor, definitions) for draft in drafts]
             self._clean(records, actor, many=len(records) > 1)
             check_company(records)
             self.validate(records, actor)
@@ -183,7 +186,7 @@ class RecordService(Generic[M]):
         rows = visible(self.model, actor, operation, queryset=self.model._base_manager.all())
         locked = list(rows.filter(pk__in=pks).order_by("pk").select_for_update(of=("self",)))
         if len(locked) != len(set(pks)):
-            missing = [record for record in self.model._base_manager.filter(pk__in=pks)]
+            missing = list(self.model._base_manager.filter(pk__in=pks))
             require_visible(missing, actor, operation)
             from apps.core.errors import NotVisible
 
@@ -241,7 +244,7 @@ class RecordService(Generic[M]):
             wanted.pop("company")
         check_targets(self.model, wanted, actor)
 
-    def _build(self, draft: Values, actor: Actor) -> M:
+    def _build(self, draft: Values, actor: Actor, definitions: Sequence[Any]) -> M:
         plain: Values = {}
         for name, value in draft.items():
             field = _field(self.model, name) if name not in SPECIAL else None
@@ -253,18 +256,24 @@ class RecordService(Generic[M]):
         if hasattr(record, "created_by_id"):
             record.created_by_id = record.updated_by_id = actor.user_pk
         if hasattr(record, "custom"):
-            record.custom = custom_fields.clean_values(self.model, draft.get("custom") or {}, actor, partial=False)
+            record.custom = custom_fields.clean_values(
+                self.model, draft.get("custom") or {}, actor, partial=False, known=definitions
+            )
         elif draft.get("custom"):
             raise ValidationFailed(fields={"custom": [_("This kind of record has no custom fields.")]})
         return record
 
-    def _apply(self, records: Sequence[M], draft: Values, actor: Actor, work: UnitOfWork) -> dict[Any, Values]:
+    def _apply(
+        self, records: Sequence[M], draft: Values, actor: Actor, work: UnitOfWork
+    ) -> dict[Any, Values]:
         tracked = set(options_of(self.model).tracked)
         before: dict[Any, Values] = {record.pk: {} for record in records}
         relations = [n for n in draft if isinstance(_field_or_none(self.model, n), models.ManyToManyField)]
         old_sets = _linked_pks(self.model, [r.pk for r in records], relations)
         custom = (
-            custom_fields.clean_values(self.model, draft["custom"], actor, partial=True) if draft.get("custom") else {}
+            custom_fields.clean_values(self.model, draft["custom"], actor, partial=True)
+            if draft.get("custom")
+            else {}
         )
         for record in records:
             old = before[record.pk]
@@ -316,9 +325,11 @@ class RecordService(Generic[M]):
                 try:
                     record.clean()
                 except ValidationError as exc:
-                    for name, texts in exc.message_dict.items() if hasattr(exc, "error_dict") else [
-                        ("__all__", exc.messages)
-                    ]:
+                    for name, texts in (
+                        exc.message_dict.items()
+                        if hasattr(exc, "error_dict")
+                        else [("__all__", exc.messages)]
+                    ):
                         errors[prefix + name] = list(texts)
         if errors:
             raise ValidationFailed(fields=errors)
@@ -331,7 +342,9 @@ class RecordService(Generic[M]):
         ]
         if draft.get("custom"):
             columns.append("custom")
-        stamps = [n for n in ("version", "updated_at", "updated_by") if _field_or_none(self.model, n) is not None]
+        stamps = [
+            n for n in ("version", "updated_at", "updated_by") if _field_or_none(self.model, n) is not None
+        ]
         now = timezone.now()
         for record in records:
             if "version" in stamps:
@@ -340,14 +353,33 @@ class RecordService(Generic[M]):
                 record.updated_at = now  # type: ignore[attr-defined]
             if "updated_by" in stamps:
                 record.updated_by_id = actor.user_pk  # type: ignore[attr-defined]
-        if columns or stamps:
-            self.model._base_manager.bulk_update(records, [*columns, *stamps], batch_size=2000)
+        self._update_rows(
+            records, [*columns, *(name for name in stamps if name != "version")], "version" in stamps
+        )
         self._write_many_to_many(records, [draft] * len(records), fresh=False)
         return bool(columns)
 
+    def _update_rows(self, records: Sequence[M], columns: Sequence[str], versioned: bool) -> None:
+        """One plain UPDATE for columns that are alike in all rows; row-wise values only for those that differ."""
+        alike: Values = {"version": models.F("version") + 1} if versioned else {}
+        differing = []
+        for name in columns:
+            attribute = _field(self.model, name).attname
+            first = getattr(records[0], attribute)
+            if all(getattr(record, attribute) == first for record in records[1:]):
+                alike[attribute] = first
+            else:
+                differing.append(name)
+        if alike:
+            self.model._base_manager.filter(pk__in=[record.pk for record in records]).update(**alike)
+        if differing:
+            self.model._base_manager.bulk_update(records, differing, batch_size=2000)
+
     def _write_many_to_many(self, records: Sequence[M], drafts: Sequence[Values], *, fresh: bool) -> None:
         """Set the given many-to-many links of all records with at most two statements a field."""
-        names = {n for d in drafts for n in d if isinstance(_field_or_none(self.model, n), models.ManyToManyField)}
+        names = {
+            n for d in drafts for n in d if isinstance(_field_or_none(self.model, n), models.ManyToManyField)
+        }
         for name in sorted(names):
             field = self.model._meta.get_field(name)
             through = field.remote_field.through  # type: ignore[union-attr]
@@ -393,7 +425,9 @@ def service(model: type[models.Model]) -> Callable[[S], S]:
 
     def add(cls: S) -> S:
         if model in _services:
-            raise ValueError(f"{model._meta.label} has a service already: {type(_services[model]).__qualname__}.")
+            raise ValueError(
+                f"{model._meta.label} has a service already: {type(_services[model]).__qualname__}."
+            )
         _services[model] = cls(model)
         return cls
 
@@ -407,7 +441,7 @@ def service_for(model: type[M]) -> RecordService[M]:
     return _services[model]
 
 
-@lru_cache(maxsize=None)
+@cache
 def editable_fields(model: type[models.Model]) -> frozenset[str]:
     """Names that an interface may write: editable concrete and many-to-many fields."""
     own = [*model._meta.concrete_fields, *model._meta.many_to_many]
@@ -426,7 +460,9 @@ def _field(model: type[models.Model], name: str) -> Any:
         return model._meta.get_field(name)
     except FieldDoesNotExist:
         raise ValidationFailed(
-            fields={name: [_("%(model)s has no field '%(field)s'.") % {"model": model._meta.label, "field": name}]}
+            fields={
+                name: [_("%(model)s has no field '%(field)s'.") % {"model": model._meta.label, "field": name}]
+            }
         ) from None
 
 
@@ -460,6 +496,7 @@ def _in_use(objects: Iterable[models.Model]) -> Any:
 
     kinds = sorted({str(item._meta.verbose_name_plural) for item in objects})
     return Conflict(
-        _("It is still used by %(kinds)s and cannot be deleted. Archive it instead.") % {"kinds": ", ".join(kinds)},
+        _("It is still used by %(kinds)s and cannot be deleted. Archive it instead.")
+        % {"kinds": ", ".join(kinds)},
         code="in_use",
     )

@@ -140,7 +140,9 @@ def record_filter(model: type[Model], actor: Actor, operation: str = "view") -> 
     return combined
 
 
-def visible(model: type[M], actor: Actor, op: str = "view", *, queryset: QuerySet[M] | None = None) -> QuerySet[M]:
+def visible(
+    model: type[M], actor: Actor, op: str = "view", *, queryset: QuerySet[M] | None = None
+) -> QuerySet[M]:
     """The queryset every interface starts from: model permission and record rules applied, one query."""
     rows = model._default_manager.all() if queryset is None else queryset
     if not actor.can(model, op):
@@ -151,7 +153,9 @@ def visible(model: type[M], actor: Actor, op: str = "view", *, queryset: QuerySe
     return rows.filter(condition) if condition else rows
 
 
-def get_visible(model: type[M], pk: Any, actor: Actor, op: str = "view", *, queryset: QuerySet[M] | None = None) -> M:
+def get_visible(
+    model: type[M], pk: Any, actor: Actor, op: str = "view", *, queryset: QuerySet[M] | None = None
+) -> M:
     """One record, or ``NotVisible``; a missing and a forbidden one look the same. For an ``op`` other than
     ``view`` a record that may be viewed but not changed raises ``PermissionDenied``."""
     record = visible(model, actor, op, queryset=queryset).filter(pk=pk).first()

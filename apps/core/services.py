@@ -74,7 +74,8 @@ class CustomFieldService(RecordService[CustomField]):
             model = apps.get_model(record.model)
             if model._base_manager.filter(custom__has_key=record.key).exists():
                 raise ValidationFailed(
-                    _("Records hold values of the field '%(label)s'. Archive it instead.") % {"label": record.label}
+                    _("Records hold values of the field '%(label)s'. Archive it instead.")
+                    % {"label": record.label}
                 )
             record.active = False
             custom_fields.sync_index(record)

@@ -108,7 +108,9 @@ class UnitOfWork:
             if changes:
                 collect_changes.run(changes=changes, actor=self.actor)
         else:
-            raise RuntimeError("Handlers of changes keep changing tracked records: the unit of work does not settle.")
+            raise RuntimeError(
+                "Handlers of changes keep changing tracked records: the unit of work does not settle."
+            )
         if self._events:
             store_events(self._events)
             self._events = []

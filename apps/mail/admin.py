@@ -32,7 +32,10 @@ class IncomingMailAdmin(RecordAdmin):
     list_filter = ("state", "source", "received_at")
     fieldsets = (
         (None, {"fields": (("received_at", "source"), ("sender", "recipients"), "subject", "message_id")}),
-        (_("What became of it"), {"fields": ("state", "reason", ("target", "records"), "attempts", "authentication")}),
+        (
+            _("What became of it"),
+            {"fields": ("state", "reason", ("target", "records"), "attempts", "authentication")},
+        ),
         (_("Source"), {"classes": ["tab"], "fields": ("digest", "size", "source_text")}),
     )
     readonly_fields = ("source_text",)
@@ -49,8 +52,14 @@ class OutgoingMailAdmin(RecordAdmin):
     list_display = ("created_at", "to_address", "subject", "state", "attempts", "sent_at", "failure_reason")
     list_filter = ("state", "failure_type", "created_at")
     fieldsets = (
-        (None, {"fields": (("to_address", "from_address"), ("reply_to", "return_path"), "subject", "body_text")}),
-        (_("Delivery"), {"fields": ("state", "scheduled_at", "attempts", "sent_at", "failure_type", "failure_reason")}),
+        (
+            None,
+            {"fields": (("to_address", "from_address"), ("reply_to", "return_path"), "subject", "body_text")},
+        ),
+        (
+            _("Delivery"),
+            {"fields": ("state", "scheduled_at", "attempts", "sent_at", "failure_type", "failure_reason")},
+        ),
         (_("Headers"), {"classes": ["tab"], "fields": ("rfc_id", "headers")}),
     )
 

@@ -33,32 +33,72 @@ class MailConfig(ModuleConfig):
     )
     grants = {"access.internal": {"mail.Alias": "view", "mail.AliasDomain": "view"}}
     settings = (
-        SettingSpec("mail.loop_limit", _("Records that one sender may create in two hours"), kind="integer", default=20),
+        SettingSpec(
+            "mail.loop_limit",
+            _("Records that one sender may create in two hours"),
+            kind="integer",
+            default=20,
+        ),
         SettingSpec(
             "mail.max_files_megabytes",
             _("Files sent along with a mail, in megabytes; larger ones become links"),
             kind="integer",
             default=15,
         ),
-        SettingSpec("mail.keep_log_days", _("Days that the log of incoming mail is kept"), kind="integer", default=180),
+        SettingSpec(
+            "mail.keep_log_days", _("Days that the log of incoming mail is kept"), kind="integer", default=180
+        ),
         SettingSpec(
             "mail.sending", _("Send mail"), kind="boolean", default=True, help=_("Off on copies for testing.")
         ),
     )
     jobs = (
-        JobSpec("mail.fetch", _("Fetch mail"), "apps.mail.services.fetching.fetch_mail", every=5, unit="minutes"),
-        JobSpec("mail.send", _("Send waiting mail"), "apps.mail.services.sending.send_job", every=1, unit="minutes"),
-        JobSpec("mail.purge", _("Remove old mail log entries"), "apps.mail.services.quarantine.purge_job", at="03:20"),
+        JobSpec(
+            "mail.fetch", _("Fetch mail"), "apps.mail.services.fetching.fetch_mail", every=5, unit="minutes"
+        ),
+        JobSpec(
+            "mail.send",
+            _("Send waiting mail"),
+            "apps.mail.services.sending.send_job",
+            every=1,
+            unit="minutes",
+        ),
+        JobSpec(
+            "mail.purge",
+            _("Remove old mail log entries"),
+            "apps.mail.services.quarantine.purge_job",
+            at="03:20",
+        ),
     )
     menu_title = _("E-mail")
     menu_icon = "mail"
     menu_sequence = 90
     menu = (
-        MenuItem(_("Quarantine"), model="mail.IncomingMail", icon="report", query="state__exact=quarantined", sequence=10,
-                 role="mail.manager"),
-        MenuItem(_("Incoming mail"), model="mail.IncomingMail", icon="move_to_inbox", sequence=20, role="mail.manager"),
-        MenuItem(_("Outgoing mail"), model="mail.OutgoingMail", icon="outgoing_mail", sequence=30, role="mail.manager"),
+        MenuItem(
+            _("Quarantine"),
+            model="mail.IncomingMail",
+            icon="report",
+            query="state__exact=quarantined",
+            sequence=10,
+            role="mail.manager",
+        ),
+        MenuItem(
+            _("Incoming mail"),
+            model="mail.IncomingMail",
+            icon="move_to_inbox",
+            sequence=20,
+            role="mail.manager",
+        ),
+        MenuItem(
+            _("Outgoing mail"),
+            model="mail.OutgoingMail",
+            icon="outgoing_mail",
+            sequence=30,
+            role="mail.manager",
+        ),
         MenuItem(_("Aliases"), model="mail.Alias", icon="alternate_email", sequence=40, role="mail.manager"),
         MenuItem(_("Domains"), model="mail.AliasDomain", icon="dns", sequence=50, role="mail.manager"),
-        MenuItem(_("Addresses"), model="mail.AddressHealth", icon="contact_mail", sequence=60, role="mail.manager"),
+        MenuItem(
+            _("Addresses"), model="mail.AddressHealth", icon="contact_mail", sequence=60, role="mail.manager"
+        ),
     )

@@ -145,7 +145,12 @@ def portal_page(*, public: bool = False) -> Callable[[View], View]:
 
 # -------------------------------------------------------------------------------------------------------- documents
 def open_document(
-    request: HttpRequest, model: type[M], pk: int, *, queryset: models.QuerySet[M] | None = None, via: Any = None
+    request: HttpRequest,
+    model: type[M],
+    pk: int,
+    *,
+    queryset: models.QuerySet[M] | None = None,
+    via: Any = None,
 ) -> tuple[M, bool]:
     """The record and whether a token opened it. First the actor's own rules, then ``access_token``, else
     ``NotVisible``. ``via`` answers a further record whose token counts as well (a task's project)."""
@@ -215,14 +220,20 @@ def _sibling(path: str, pk: int | None, query: str) -> str:
     return f"{path.rpartition('/')[0]}/{pk}{query}" if pk is not None else ""
 
 
-def _report(request: HttpRequest, record: models.Model, code: str, wanted: str, *, by_token: bool) -> HttpResponseBase:
+def _report(
+    request: HttpRequest, record: models.Model, code: str, wanted: str, *, by_token: bool
+) -> HttpResponseBase:
     if wanted not in ("html", "pdf", "text"):
-        raise ValidationFailed(_("'%(kind)s' is not a kind of document. Use html, pdf or text.") % {"kind": wanted[:40]})
+        raise ValidationFailed(
+            _("'%(kind)s' is not a kind of document. Use html, pdf or text.") % {"kind": wanted[:40]}
+        )
     actor = _as_bearer(request) if by_token else actor_of(request)
     if wanted != "pdf":
         return page_response(code, [record.pk], actor=actor, plain=wanted == "text", trusted=True)
     download = request.GET.get("download", "").lower() not in ("", "0", "false")
-    response: HttpResponseBase = document_response(code, [record.pk], actor=actor, download=download, trusted=True)
+    response: HttpResponseBase = document_response(
+        code, [record.pk], actor=actor, download=download, trusted=True
+    )
     return response
 
 
@@ -306,8 +317,14 @@ def show_list(
     records = list(shown.object_list)
     remember(request, spec.key, [record.pk for record in records])
     chosen = {
-        "sortby": sortby, "filterby": filterby, "search_in": search_in, "search": text, "groupby": grouping,
-        "date_begin": query.get("date_begin", ""), "date_end": query.get("date_end", ""), **(keep or {}),
+        "sortby": sortby,
+        "filterby": filterby,
+        "search_in": search_in,
+        "search": text,
+        "groupby": grouping,
+        "date_begin": query.get("date_begin", ""),
+        "date_end": query.get("date_end", ""),
+        **(keep or {}),
     }
     return render(
         request,

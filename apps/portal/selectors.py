@@ -26,7 +26,11 @@ def brand_of(company_pk: int | None) -> Brand | None:
     """The brand of a company, ``None`` for none. One query, two with a logo."""
     if company_pk is None:
         return None
-    row = Company.objects.filter(pk=company_pk).values("name", "logo_attachment", "email", "phone", "website").first()
+    row = (
+        Company.objects.filter(pk=company_pk)
+        .values("name", "logo_attachment", "email", "phone", "website")
+        .first()
+    )
     if row is None:
         return None
     logo = Attachment.objects.filter(pk=row["logo_attachment"]).first() if row["logo_attachment"] else None

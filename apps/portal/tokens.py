@@ -57,7 +57,9 @@ def token_fits(record: models.Model, given: str) -> bool:
 def person_hash(record: models.Model, partner_pk: int) -> str:
     """What proves that a bearer of the record's link is this contact."""
     about = f"{record._meta.label_lower}|{record.pk}|{ensure_token(record)}|{partner_pk}"
-    return hmac.new(settings.SECRET_KEY.encode(), b"portal.person|" + about.encode(), hashlib.sha256).hexdigest()
+    return hmac.new(
+        settings.SECRET_KEY.encode(), b"portal.person|" + about.encode(), hashlib.sha256
+    ).hexdigest()
 
 
 def person_of(record: models.Model, params: Mapping[str, str]) -> int | None:

@@ -40,7 +40,12 @@ from apps.projects.models import (
     Task,
     TaskStage,
 )
-from apps.projects.selectors.projects import aliases_of_projects, completion_text, milestone_figures, task_counts_of
+from apps.projects.selectors.projects import (
+    aliases_of_projects,
+    completion_text,
+    milestone_figures,
+    task_counts_of,
+)
 from apps.projects.selectors.tasks import assignee_names, board_columns, part_counts
 from apps.projects.types import MilestoneFigures, TaskCounts
 
@@ -303,7 +308,9 @@ class ProjectAdmin(RecordAdmin):
     def status(project: Any) -> Any:
         color = STATUS_COLORS[project.last_status]
         return format_html(
-            '<span class="projects-status projects-status-{}">{}</span>', color, project.get_last_status_display()
+            '<span class="projects-status projects-status-{}">{}</span>',
+            color,
+            project.get_last_status_display(),
         )
 
     status.short_description = gettext_lazy("status")  # type: ignore[attr-defined]
@@ -330,7 +337,10 @@ class ProjectAdmin(RecordAdmin):
             figures = milestone_figures([record.pk], on=today_of(actor_of(request))).get(
                 record.pk, MilestoneFigures()
             )
-            text = _("Milestones %(reached)s / %(total)s") % {"reached": figures.reached, "total": figures.total}
+            text = _("Milestones %(reached)s / %(total)s") % {
+                "reached": figures.reached,
+                "total": figures.total,
+            }
             link = f"{reverse('admin:projects_milestone_changelist')}?project__id__exact={record.pk}"
             buttons.append(Button(key="milestones", title=text, url=link, icon="flag", sequence=2))
         return buttons
@@ -339,7 +349,9 @@ class ProjectAdmin(RecordAdmin):
         """The board: a column a stage, with the first tasks of each."""
         rows = visible(Task, actor_of(request)).filter(project=record, active=True, display_in_project=True)
         columns = board_columns(rows, record)
-        return [Tab(key="board", title=_("Board"), template="projects/board.html", context={"columns": columns})]
+        return [
+            Tab(key="board", title=_("Board"), template="projects/board.html", context={"columns": columns})
+        ]
 
     class Media:
         css = {"all": ("projects/backoffice.css",)}

@@ -60,7 +60,9 @@ class ProjectResource(Resource):
     model = Project
     detail_only = ("description",)
     computed: ClassVar[Mapping[str, Any]] = {
-        "alias_address": Computed(batch=_alias_address, type=str, nullable=False, help="Mail to it becomes a task."),
+        "alias_address": Computed(
+            batch=_alias_address, type=str, nullable=False, help="Mail to it becomes a task."
+        ),
         "task_count": Computed(batch=_task_count, type=int, nullable=False),
         "closed_task_count": Computed(batch=_closed_task_count, type=int, nullable=False),
         "is_favourite": Computed(batch=_is_favourite, type=bool, nullable=False),
@@ -74,7 +76,12 @@ class ProjectResource(Resource):
         "mine": Filter(apply=lambda value, *, actor: _either(value, Q(manager_id=actor.user_pk)), type=bool),
         "favourite": Filter(
             apply=lambda value, *, actor: _either(
-                value, Q(pk__in=Project.favourite_of.through.objects.filter(user_id=actor.user_pk).values("project_id"))
+                value,
+                Q(
+                    pk__in=Project.favourite_of.through.objects.filter(user_id=actor.user_pk).values(
+                        "project_id"
+                    )
+                ),
             ),
             type=bool,
         ),
@@ -112,7 +119,9 @@ def _open(value: bool, *, actor: Actor) -> Q:
 
 
 def _mine(value: bool, *, actor: Actor) -> Q:
-    return _either(value, Q(pk__in=Task.assignees.through.objects.filter(user_id=actor.user_pk).values("task_id")))
+    return _either(
+        value, Q(pk__in=Task.assignees.through.objects.filter(user_id=actor.user_pk).values("task_id"))
+    )
 
 
 def _unassigned(value: bool, *, actor: Actor) -> Q:
@@ -155,7 +164,10 @@ class TaskResource(Resource):
     detail_only = ("description",)
     computed: ClassVar[Mapping[str, Any]] = {
         "is_closed": Computed(
-            row=lambda row, *, actor: row["state"] in CLOSED_STATES, needs=("state",), type=bool, nullable=False
+            row=lambda row, *, actor: row["state"] in CLOSED_STATES,
+            needs=("state",),
+            type=bool,
+            nullable=False,
         ),
         "subtask_count": Computed(batch=_parts, type=int, nullable=False, in_list=False),
         "closed_subtask_count": Computed(batch=_closed_parts, type=int, nullable=False, in_list=False),

@@ -91,7 +91,9 @@ class ProjectsConfig(ModuleConfig):
             relation="project",
             sequence=10,
         ),
-        SubtypeSpec("projects.new_parts", _("New sub-tasks"), model="projects.Task", hidden=True, sequence=11),
+        SubtypeSpec(
+            "projects.new_parts", _("New sub-tasks"), model="projects.Task", hidden=True, sequence=11
+        ),
         SubtypeSpec(
             "projects.part_created",
             _("Sub-task created"),
@@ -102,15 +104,27 @@ class ProjectsConfig(ModuleConfig):
             relation="parent",
             sequence=12,
         ),
-        SubtypeSpec("projects.stage_changed", _("Stage changed"), model="projects.Task", default=False, sequence=20),
-        SubtypeSpec("projects.task_in_progress", _("In progress"), model="projects.Task", default=False, sequence=30),
         SubtypeSpec(
-            "projects.task_changes_requested", _("Changes requested"), model="projects.Task", default=False, sequence=31
+            "projects.stage_changed", _("Stage changed"), model="projects.Task", default=False, sequence=20
         ),
-        SubtypeSpec("projects.task_approved", _("Approved"), model="projects.Task", default=False, sequence=32),
+        SubtypeSpec(
+            "projects.task_in_progress", _("In progress"), model="projects.Task", default=False, sequence=30
+        ),
+        SubtypeSpec(
+            "projects.task_changes_requested",
+            _("Changes requested"),
+            model="projects.Task",
+            default=False,
+            sequence=31,
+        ),
+        SubtypeSpec(
+            "projects.task_approved", _("Approved"), model="projects.Task", default=False, sequence=32
+        ),
         SubtypeSpec("projects.task_waiting", _("Waiting"), model="projects.Task", default=False, sequence=33),
         SubtypeSpec("projects.task_done", _("Done"), model="projects.Task", default=False, sequence=34),
-        SubtypeSpec("projects.task_cancelled", _("Cancelled"), model="projects.Task", default=False, sequence=35),
+        SubtypeSpec(
+            "projects.task_cancelled", _("Cancelled"), model="projects.Task", default=False, sequence=35
+        ),
     )
     settings = (
         SettingSpec(
@@ -121,7 +135,11 @@ class ProjectsConfig(ModuleConfig):
             scope="company",
         ),
         SettingSpec(
-            "projects.allow_milestones", _("New projects use milestones"), kind="boolean", default=True, scope="company"
+            "projects.allow_milestones",
+            _("New projects use milestones"),
+            kind="boolean",
+            default=True,
+            scope="company",
         ),
     )
     portal_cards = (

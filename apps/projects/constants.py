@@ -65,7 +65,18 @@ STATUS_COLORS: dict[str, str] = {
 
 # Fields that a portal user who shares a project may write (everything else is refused by the service).
 PORTAL_WRITABLE: frozenset[str] = frozenset(
-    {"name", "description", "partner", "date_deadline", "tags", "sequence", "stage", "parent", "priority", "state"}
+    {
+        "name",
+        "description",
+        "partner",
+        "date_deadline",
+        "tags",
+        "sequence",
+        "stage",
+        "parent",
+        "priority",
+        "state",
+    }
 )
 
 # A private to-do without a name takes the beginning of its description.

@@ -75,7 +75,9 @@ def answers_go_to_the_project(owner: Any, *, record: Any) -> Any:
 
 
 @collect_users_updated.register
-def leavers_work_on_no_task(users: list[Any], *, before: dict[int, dict[str, Any]], values: dict[str, Any], actor: Actor) -> None:
+def leavers_work_on_no_task(
+    users: list[Any], *, before: dict[int, dict[str, Any]], values: dict[str, Any], actor: Actor
+) -> None:
     """Who is no employee any more is taken off all tasks; archived employees stay on theirs."""
     gone = [user.pk for user in users if "kind" in values and user.kind != UserKind.INTERNAL]
     TaskAssignee.objects.filter(user__in=gone).delete()

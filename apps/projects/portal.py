@@ -69,7 +69,9 @@ SORTS: dict[str, Sort] = {
     "date_last_stage_update desc": Sort(gettext_lazy("Last move"), ("-date_last_stage_update",)),
     "milestone_id": Sort(gettext_lazy("Milestone"), (F("milestone_id").asc(nulls_last=True),)),
 }
-BY_PROJECT = {"project_id, stage_id": Sort(gettext_lazy("Project"), ("project_id", "stage__sequence", "stage_id"))}
+BY_PROJECT = {
+    "project_id, stage_id": Sort(gettext_lazy("Project"), ("project_id", "stage__sequence", "stage_id"))
+}
 
 
 def _state_matches(text: str) -> Q:
@@ -87,12 +89,15 @@ SEARCHES: dict[str, SearchIn] = {
     "name": SearchIn(gettext_lazy("Title"), lambda text: Q(name__icontains=text) | _number(text)),
     "users": SearchIn(
         gettext_lazy("Assignees"),
-        lambda text: Q(pk__in=Task.assignees.through.objects.filter(user__name__icontains=text).values("task_id")),
+        lambda text: Q(
+            pk__in=Task.assignees.through.objects.filter(user__name__icontains=text).values("task_id")
+        ),
     ),
     "stage_id": SearchIn(gettext_lazy("Stage"), lambda text: Q(stage__name__icontains=text)),
     "status": SearchIn(gettext_lazy("Status"), _state_matches),
     "priority": SearchIn(
-        gettext_lazy("Priority"), lambda text: Q(priority=0) if text.lower() == "normal" else Q(priority__gte=1)
+        gettext_lazy("Priority"),
+        lambda text: Q(priority=0) if text.lower() == "normal" else Q(priority__gte=1),
     ),
     "partner_id": SearchIn(gettext_lazy("Customer"), lambda text: Q(partner__complete_name__icontains=text)),
     "milestone_id": SearchIn(gettext_lazy("Milestone"), lambda text: Q(milestone__name__icontains=text)),
@@ -109,21 +114,29 @@ GROUPS: dict[str, GroupBy] = {
     "state": GroupBy(gettext_lazy("Status"), ("state",), lambda task: task.get_state_display()),
     "priority": GroupBy(gettext_lazy("Priority"), ("-priority",), lambda task: task.get_priority_display()),
     "partner_id": GroupBy(
-        gettext_lazy("Customer"), ("partner__complete_name", "partner_id"), lambda task: task.partner or _("No customer")
+        gettext_lazy("Customer"),
+        ("partner__complete_name", "partner_id"),
+        lambda task: task.partner or _("No customer"),
     ),
     "milestone_id": GroupBy(
         gettext_lazy("Milestone"), ("milestone_id",), lambda task: task.milestone or _("No milestone")
     ),
 }
 GROUP_PROJECT = {
-    "project_id": GroupBy(gettext_lazy("Project"), ("project__name", "project_id"), lambda task: task.project),
+    "project_id": GroupBy(
+        gettext_lazy("Project"), ("project__name", "project_id"), lambda task: task.project
+    ),
 }
 
 
 def _by_project(actor: Actor) -> Mapping[str, Choice]:
     """All tasks, or those of one project that has any."""
     tasks = visible(Task, actor).filter(active=True, project__isnull=False)
-    found = tasks.order_by("project__name", "project_id").values_list("project_id", "project__name").distinct()[:100]
+    found = (
+        tasks.order_by("project__name", "project_id")
+        .values_list("project_id", "project__name")
+        .distinct()[:100]
+    )
     choices = {"all": Choice(gettext_lazy("All"))}
     return choices | {str(pk): Choice(name, Q(project_id=pk)) for pk, name in found}
 
@@ -203,7 +216,9 @@ def project_task_page(request: HttpRequest, project_pk: int, pk: int) -> HttpRes
 
 
 def _tasks() -> Any:
-    return Task.objects.filter(project__isnull=False).select_related("project", "stage", "milestone", "partner")
+    return Task.objects.filter(project__isnull=False).select_related(
+        "project", "stage", "milestone", "partner"
+    )
 
 
 def _open_project(request: HttpRequest, pk: int) -> tuple[Project, bool]:

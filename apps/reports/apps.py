@@ -25,13 +25,26 @@ class ReportsConfig(ModuleConfig):
         ),
     )
     settings = (
-        SettingSpec("reports.wait_seconds", _("Seconds a download waits for the renderer"), kind="integer", default=25),
-        SettingSpec("reports.keep_days", _("Days that rendered documents are kept"), kind="integer", default=30),
+        SettingSpec(
+            "reports.wait_seconds", _("Seconds a download waits for the renderer"), kind="integer", default=25
+        ),
+        SettingSpec(
+            "reports.keep_days", _("Days that rendered documents are kept"), kind="integer", default=30
+        ),
     )
     jobs = (
-        JobSpec("reports.purge", _("Remove old rendered documents"), "apps.reports.services.rendering.purge_job", at="04:10"),
+        JobSpec(
+            "reports.purge",
+            _("Remove old rendered documents"),
+            "apps.reports.services.rendering.purge_job",
+            at="04:10",
+        ),
     )
     menu_title = _("Technical")
     menu_icon = "build"
     menu_sequence = 95
-    menu = (MenuItem(_("Rendered documents"), model="reports.RenderedDocument", icon="picture_as_pdf", sequence=60),)
+    menu = (
+        MenuItem(
+            _("Rendered documents"), model="reports.RenderedDocument", icon="picture_as_pdf", sequence=60
+        ),
+    )

@@ -20,7 +20,10 @@ from apps.reports.services.rendering import document_html, request_document, wai
 def file_response(attachment: Attachment, filename: str, *, download: bool) -> FileResponse:
     """The stored file, byte for byte."""
     response = FileResponse(
-        open_attachment(attachment), as_attachment=download, filename=filename, content_type=attachment.mimetype
+        open_attachment(attachment),
+        as_attachment=download,
+        filename=filename,
+        content_type=attachment.mimetype,
     )
     response["Content-Length"] = str(attachment.size)
     response["X-Content-Type-Options"] = "nosniff"
@@ -28,7 +31,9 @@ def file_response(attachment: Attachment, filename: str, *, download: bool) -> F
     return response
 
 
-def document_response(code: str, pks: list[int], *, actor: Actor, download: bool = True, trusted: bool = False) -> Any:
+def document_response(
+    code: str, pks: list[int], *, actor: Actor, download: bool = True, trusted: bool = False
+) -> Any:
     """Ask for a document, wait for it, answer the file. Raises the business errors of the services."""
     document = request_document(code, pks, actor=actor, trusted=trusted)
     return file_response(wait_for(document), document.filename, download=download)

@@ -23,9 +23,13 @@ PORT = env.int("PORT", default=8000)
 PUBLIC_URL = env.str("PUBLIC_URL", default=f"http://127.0.0.1:{PORT}").rstrip("/")
 
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
-TRUSTED_PROXIES = env.int("TRUSTED_PROXIES", default=0)  # how many of them append to X-Forwarded-For before us
+TRUSTED_PROXIES = env.int(
+    "TRUSTED_PROXIES", default=0
+)  # how many of them append to X-Forwarded-For before us
 API_MAX_BODY = env.int("API_MAX_BODY", default=10 * 1024 * 1024)  # bytes of one JSON request
-WEBHOOK_ALLOWED_NETWORKS = env.list("WEBHOOK_ALLOWED_NETWORKS", default=[])  # inner networks webhooks may reach
+WEBHOOK_ALLOWED_NETWORKS = env.list(
+    "WEBHOOK_ALLOWED_NETWORKS", default=[]
+)  # inner networks webhooks may reach
 
 # --- apps ---------------------------------------------------------------------------------------------------------
 # Project modules come first so that their templates win over those of the libraries below.

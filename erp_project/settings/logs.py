@@ -59,7 +59,9 @@ LOGGING = {
         "weasyprint": {"level": "ERROR"},
         "fontTools": {"level": "ERROR"},
         "celery.beat": {"level": "WARNING"},
-        "celery.worker.strategy": {"level": "WARNING"},  # one line a task is enough, and it is the next logger's
+        "celery.worker.strategy": {
+            "level": "WARNING"
+        },  # one line a task is enough, and it is the next logger's
         "celery.app.trace": {"level": env.str("TASK_LOG_LEVEL", default="WARNING").upper()},
         "celery.worker.consumer.connection": {"level": "WARNING"},
     },

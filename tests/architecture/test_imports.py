@@ -8,7 +8,18 @@ import pytest
 from apps.core.modules import catalog
 
 # What an app may import of another one: its inner layers, and the bases that interface apps offer.
-OPEN_PARTS = {"models", "selectors", "services", "events", "hooks", "types", "errors", "constants", "targets", "base"}
+OPEN_PARTS = {
+    "models",
+    "selectors",
+    "services",
+    "events",
+    "hooks",
+    "types",
+    "errors",
+    "constants",
+    "targets",
+    "base",
+}
 INTERFACES = {"admin", "api", "portal", "tasks", "handlers", "management", "demo", "views", "urls"}
 # (importer, imported) -> reason. An entry that is not needed fails as well.
 EXEMPT: dict[tuple[str, str], str] = {
@@ -67,7 +78,9 @@ def test_apps_use_only_the_open_parts_of_each_other(graph: grimp.ImportGraph) ->
         if exempt in EXEMPT:
             used.add(exempt)
             continue
-        refused.append(f"{importer} imports {imported}, an interface of app {parts[1]} ({importer_parts[1]} may not)")
+        refused.append(
+            f"{importer} imports {imported}, an interface of app {parts[1]} ({importer_parts[1]} may not)"
+        )
 
     assert not refused, "\n".join(refused)
     assert used == set(EXEMPT), f"exemptions no longer needed: {set(EXEMPT) - used}"

@@ -60,7 +60,9 @@ def test_version_guards_against_lost_updates(model: type[models.Model]) -> None:
         assert not exempt(model, "version"), "it has a version; the exemption is stale"
         return
     names = {f.name for f in model._meta.fields}
-    assert exempt(model, "version") or exempt(model, "company"), f"no BaseModel and no reason: {sorted(names)}"
+    assert exempt(model, "version") or exempt(model, "company"), (
+        f"no BaseModel and no reason: {sorted(names)}"
+    )
 
 
 @pytest.mark.django_db
@@ -111,7 +113,12 @@ def test_the_database_keeps_links_within_the_company(model: type[models.Model]) 
 @pytest.mark.parametrize("model", PLAIN, ids=ids(PLAIN))
 def test_tracked_searched_and_reserved_fields_exist(model: type[models.Model]) -> None:
     options = options_of(model)
-    names = [*options.tracked, *options.field_roles, *options.secret, *(getattr(f, "name", f) for f in options.search)]
+    names = [
+        *options.tracked,
+        *options.field_roles,
+        *options.secret,
+        *(getattr(f, "name", f) for f in options.search),
+    ]
 
     for name in names:
         model._meta.get_field(name)

@@ -39,8 +39,18 @@ OPEN = {
     r"^/static/.*$": "style sheets and scripts",
 }
 # What a customer may open besides his own documents.
-CUSTOMER = {r"^/my(/.*)?$": "the portal", r"^/web/.*$": "his own account", r"^/live/.*$": "his own notices"}
-EMPLOYEE = {**CUSTOMER, r"^/admin/.*$": "the back office, where models are checked one by one", r"^/chatter/.*$": "his inbox"}
+CUSTOMER = {
+    r"^/chatter/inbox/.*$": "his own inbox",
+    r"^/chatter/messages/\d+/failures/cancel/$": "his own messages that failed; others are not found",
+    r"^/my(/.*)?$": "the portal",
+    r"^/web/.*$": "his own account",
+    r"^/live/.*$": "his own notices",
+}
+EMPLOYEE = {
+    **CUSTOMER,
+    r"^/admin/.*$": "the back office, where models are checked one by one",
+    r"^/chatter/.*$": "his inbox",
+}
 
 
 def _patterns(node: URLResolver, prefix: str = "") -> Iterator[tuple[str, URLPattern]]:
@@ -54,7 +64,11 @@ def _patterns(node: URLResolver, prefix: str = "") -> Iterator[tuple[str, URLPat
 
 def _sample(pattern: str) -> str:
     """A path for a pattern, every argument filled with something plausible."""
-    path = re.sub(r"<(?:(\w+):)?(\w+)>", lambda m: "1" if m[1] in ("int", "pks") else "1" if m[1] is None else "x", pattern)
+    path = re.sub(
+        r"<(?:(\w+):)?(\w+)>",
+        lambda m: "1" if m[1] in ("int", "pks") else "1" if m[1] is None else "x",
+        pattern,
+    )
     path = re.sub(r"\(\?P<\w+>[^)]*\)", "1", path)
     return "/" + path.replace("^", "").replace("$", "").replace("\\Z", "").replace("\\", "").lstrip("/")
 
@@ -75,12 +89,24 @@ def people(db: None) -> SimpleNamespace:
     companies = list({admin.company, *admin.companies.all()})
     other = next(company for company in companies if company.pk != admin.company_id)
     nobody = service_for(User).create_one(
-        {"login": "nobody", "name": "Nobody", "kind": "internal", "company": admin.company, "companies": [admin.company]},
+        {
+            "login": "nobody",
+            "name": "Nobody",
+            "kind": "internal",
+            "company": admin.company,
+            "companies": [admin.company],
+        },
         actor=system_actor(company_pk=admin.company_id),
     )
     stranger = service_for(User).create_one(
-        {"login": "stranger", "name": "Stranger", "kind": "internal", "company": other, "companies": [other],
-         "roles": list(admin.roles.exclude(code="access.administrator"))},
+        {
+            "login": "stranger",
+            "name": "Stranger",
+            "kind": "internal",
+            "company": other,
+            "companies": [other],
+            "roles": list(admin.roles.exclude(code="access.administrator")),
+        },
         actor=system_actor(company_pk=other.pk),
     )
     return SimpleNamespace(anonymous=None, portal=portal, nobody=nobody, stranger=stranger)
@@ -102,7 +128,8 @@ def _call(client: Client, method: str, path: str) -> Any:
 
 
 @pytest.mark.parametrize(
-    ("who", "allowed"), [("anonymous", OPEN), ("portal", {**OPEN, **CUSTOMER}), ("nobody", {**OPEN, **EMPLOYEE})]
+    ("who", "allowed"),
+    [("anonymous", OPEN), ("portal", {**OPEN, **CUSTOMER}), ("nobody", {**OPEN, **EMPLOYEE})],
 )
 def test_only_listed_paths_answer(people: SimpleNamespace, who: str, allowed: dict[str, str]) -> None:
     client = _client(getattr(people, who))
@@ -165,8 +192,12 @@ def test_rest_answers_what_the_rules_say(people: SimpleNamespace, who: str) -> N
             allowed = set(visible(model, actor).values_list("pk", flat=True))
             if not shown <= allowed:
                 wrong.append(f"{where}, shows {sorted(shown - allowed)[:5]}")
-        elif model is not None and 200 <= status < 300 and "{id}" in route.template:
-            if not visible(model, actor).filter(pk=pk).exists():
-                wrong.append(f"{where}, on a record that is not visible")
+        elif (
+            model is not None
+            and 200 <= status < 300
+            and "{id}" in route.template
+            and not visible(model, actor).filter(pk=pk).exists()
+        ):
+            wrong.append(f"{where}, on a record that is not visible")
 
     assert not wrong, "\n".join(wrong)

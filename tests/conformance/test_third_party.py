@@ -45,7 +45,9 @@ def test_screens_tab_and_card(office: SimpleNamespace) -> None:
 
     from apps.contacts.models import Partner
 
-    gadget = service_for(Gadget).create_one({"name": "Lamp"}, actor=system_actor(company_pk=office.company.pk))
+    gadget = service_for(Gadget).create_one(
+        {"name": "Lamp"}, actor=system_actor(company_pk=office.company.pk)
+    )
     partner = Partner.objects.filter(is_company=True).first()
 
     dashboard = office.client.get("/admin/")
@@ -75,7 +77,9 @@ def test_rest_resource_action_and_fields_of_an_extension(office: SimpleNamespace
     body = made.json()
     assert body["price"] == "5.00" and body["parts"][0]["quantity"].startswith("2")
     sold = office.client.post(
-        f"/api/v1/dummy/gadgets/{body['id']}/actions/sell/", json.dumps({"buyer": "Zoe"}), content_type="application/json"
+        f"/api/v1/dummy/gadgets/{body['id']}/actions/sell/",
+        json.dumps({"buyer": "Zoe"}),
+        content_type="application/json",
     )
     assert sold.status_code == 200 and sold.json()["state"] == "sold"
     changed = office.client.patch(
@@ -127,7 +131,12 @@ def _without(*modules: str) -> subprocess.CompletedProcess[str]:
     }
     return subprocess.run(
         [sys.executable, "-c", PROBE.replace("ABSENT", modules[-1])],
-        cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120, check=False,
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
     )
 
 

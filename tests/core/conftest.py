@@ -15,7 +15,13 @@ from apps.core.models import Currency
 from apps.core.records import service_for
 
 GADGET_USER = frozenset(
-    {"dummy.gadget:view", "dummy.gadget:add", "dummy.gadget:change", "dummy.gadget:sell", "dummy.gadgetmaker:view"}
+    {
+        "dummy.gadget:view",
+        "dummy.gadget:add",
+        "dummy.gadget:change",
+        "dummy.gadget:sell",
+        "dummy.gadgetmaker:view",
+    }
 )
 GADGET_MANAGER = GADGET_USER | {"dummy.gadget:delete", "dummy.gadget:scrap", "dummy.gadgetmaker:add"}
 
@@ -30,7 +36,12 @@ def world(db: None) -> SimpleNamespace:
     with transaction.atomic():
         users = {
             name: User.objects.create(login=name, name=name, company=company)
-            for name, company in (("ann", company_a), ("max", company_a), ("bob", company_b), ("eve", company_a))
+            for name, company in (
+                ("ann", company_a),
+                ("max", company_a),
+                ("bob", company_b),
+                ("eve", company_a),
+            )
         }
         for user in users.values():
             user.companies.set([user.company])

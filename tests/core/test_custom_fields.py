@@ -20,7 +20,8 @@ fields = service_for(CustomField)
 
 def define(world: SimpleNamespace, key: str, kind: str, **values: Any) -> CustomField:
     return fields.create_one(
-        {"model": "dummy.gadget", "key": key, "label": key.title(), "type": kind, **values}, actor=world.system
+        {"model": "dummy.gadget", "key": key, "label": key.title(), "type": kind, **values},
+        actor=world.system,
     )
 
 
@@ -153,7 +154,9 @@ def test_index_goes_with_filterability(world: SimpleNamespace) -> None:
         ({"type": "record", "target": "no.thing"}, "target"),
     ],
 )
-def test_bad_definitions_are_refused(world: SimpleNamespace, values: dict[str, Any], field: str | None) -> None:
+def test_bad_definitions_are_refused(
+    world: SimpleNamespace, values: dict[str, Any], field: str | None
+) -> None:
     base = {"model": "dummy.gadget", "key": "extra", "label": "Extra", "type": "text"}
 
     with pytest.raises(ValidationFailed) as refusal:

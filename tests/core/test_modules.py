@@ -61,7 +61,10 @@ def test_named_modules_bring_the_platform_and_their_dependencies(tmp_path: Path)
     [
         ("nonsense", ["no module 'nonsense'", "Known: access, core"]),
         ("all,-core", ["'core' is part of the platform"]),
-        ("all,-sales", ["'sales_stock' needs module 'sales', which is disabled", "Enable 'sales' or disable"]),
+        (
+            "all,-sales",
+            ["'sales_stock' needs module 'sales', which is disabled", "Enable 'sales' or disable"],
+        ),
     ],
 )
 def test_what_cannot_run_is_named_with_the_remedy(tmp_path: Path, requested: str, words: list[str]) -> None:
@@ -108,9 +111,13 @@ def test_the_third_party_module_is_found_by_its_entry_point() -> None:
 
 
 def _manage(*arguments: str, data_dir: Path, **env: str) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "ERP_DATA_DIR": str(data_dir), "DJANGO_SETTINGS_MODULE": "erp_project.settings.test"}
+    environment = {
+        **os.environ,
+        "ERP_DATA_DIR": str(data_dir),
+        "DJANGO_SETTINGS_MODULE": "erp_project.settings.test",
+    }
     environment.update(env)
-    return subprocess.run(  # noqa: S603 - fixed arguments
+    return subprocess.run(
         [sys.executable, "manage.py", *arguments],
         cwd=ROOT,
         env=environment,
@@ -125,7 +132,9 @@ def test_command_lists_and_draws(tmp_path: Path) -> None:
     listed = _manage("modules", "list", data_dir=tmp_path)
     drawn = _manage("modules", "graph", data_dir=tmp_path)
 
-    assert listed.returncode == 0 and "dummy" in listed.stdout and "meridian-dummy" in listed.stdout, listed.stderr
+    assert listed.returncode == 0 and "dummy" in listed.stdout and "meridian-dummy" in listed.stdout, (
+        listed.stderr
+    )
     assert '"contacts" -> "access";' in drawn.stdout
 
 

@@ -164,7 +164,9 @@ def test_company_outside_the_selection_is_refused(world: SimpleNamespace) -> Non
 
 
 def test_links_stay_within_the_company(world: SimpleNamespace) -> None:
-    foreign = service_for(GadgetMaker).create_one({"name": "B's own", "company": world.b.pk}, actor=world.system)
+    foreign = service_for(GadgetMaker).create_one(
+        {"name": "B's own", "company": world.b.pk}, actor=world.system
+    )
 
     with pytest.raises(ValidationFailed) as hidden:
         gadgets.create_one({"name": "Lamp", "maker": foreign.pk}, actor=world.ann)
@@ -177,7 +179,9 @@ def test_links_stay_within_the_company(world: SimpleNamespace) -> None:
 
 
 def test_the_database_refuses_a_link_into_another_company(world: SimpleNamespace, gadget: Gadget) -> None:
-    foreign = service_for(GadgetMaker).create_one({"name": "B's own", "company": world.b.pk}, actor=world.system)
+    foreign = service_for(GadgetMaker).create_one(
+        {"name": "B's own", "company": world.b.pk}, actor=world.system
+    )
     shared = service_for(GadgetMaker).create_one({"name": "Everybody's"}, actor=world.system)
 
     with pytest.raises(IntegrityError), transaction.atomic(), connection.cursor() as cursor:

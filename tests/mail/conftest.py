@@ -32,7 +32,9 @@ class GadgetTarget(MailTarget):
 class MakerTarget(MailTarget):
     """A mail becomes a maker: no contact is made for it."""
 
-    def create(self, mail: MailView, *, defaults: Mapping[str, Any], alias: Alias, owner: Any, actor: Actor) -> Any:
+    def create(
+        self, mail: MailView, *, defaults: Mapping[str, Any], alias: Alias, owner: Any, actor: Actor
+    ) -> Any:
         return service_for(Gadget).create_one({"name": f"maker {mail.subject}"[:80]}, actor=actor)
 
 

@@ -131,7 +131,9 @@ def test_exit_codes_of_the_pipe() -> None:
     again = mailgate(LOST)
     down = mailgate(MAIL, DATABASE_URL="postgresql://nobody:none@127.0.0.1:9/none")
 
-    assert (lost.returncode, empty.returncode, again.returncode, down.returncode) == (67, 65, 0, 75), down.stderr
+    assert (lost.returncode, empty.returncode, again.returncode, down.returncode) == (67, 65, 0, 75), (
+        down.stderr
+    )
     assert json.loads(lost.stdout)["state"] == "quarantined"
     assert IncomingMail.objects.get().subject == "Lost <b>"
 
@@ -140,11 +142,14 @@ def test_folders_and_mboxes(world: SimpleNamespace, tmp_path: Path) -> None:
     folder, box = tmp_path / "in", tmp_path / "box"
     folder.mkdir()
     for number in range(3):
-        (folder / f"{number}.eml").write_bytes(MAIL.replace(b"<h@x>", f"<{number}@x>".encode()).replace(
-            b"By HTTP", f"Mail {number}".encode()))
+        (folder / f"{number}.eml").write_bytes(
+            MAIL.replace(b"<h@x>", f"<{number}@x>".encode()).replace(b"By HTTP", f"Mail {number}".encode())
+        )
     kept = mailbox.mbox(box)
     for number in range(3, 5):
-        kept.add(MAIL.replace(b"<h@x>", f"<{number}@x>".encode()).replace(b"By HTTP", f"Mail {number}".encode()))
+        kept.add(
+            MAIL.replace(b"<h@x>", f"<{number}@x>".encode()).replace(b"By HTTP", f"Mail {number}".encode())
+        )
     kept.close()
     out = StringIO()
 
@@ -214,4 +219,8 @@ def test_resources(world: SimpleNamespace, boss: User, resource: str) -> None:
     response = browser.get(f"/api/v1/mail/{resource}/")
 
     assert response.status_code == 200, response.content
-    assert "raw" not in response.json()["results"][0] if resource == "incoming" else response.json()["count"] >= 0
+    assert (
+        "raw" not in response.json()["results"][0]
+        if resource == "incoming"
+        else response.json()["count"] >= 0
+    )

@@ -75,8 +75,15 @@ def imap() -> Iterator[str]:
         port = free.getsockname()[1]
     config = folder / "dovecot.conf"
     config.write_text(
-        CONFIG.format(folder=folder, port=port, login="dovenull", internal="dovecot", group="dovecot",
-                      uid=owner.pw_uid, gid=owner.pw_gid)
+        CONFIG.format(
+            folder=folder,
+            port=port,
+            login="dovenull",
+            internal="dovecot",
+            group="dovecot",
+            uid=owner.pw_uid,
+            gid=owner.pw_gid,
+        )
     )
     server = subprocess.Popen([program, "-F", "-c", str(config)])
     try:

@@ -85,7 +85,9 @@ def test_four_copies_at_the_same_moment_make_one_record(world: SimpleNamespace) 
     assert Gadget.objects.count() == 1
 
 
-@pytest.mark.parametrize(("policy", "known"), [("partners", False), ("followers", False), ("followers", True)])
+@pytest.mark.parametrize(
+    ("policy", "known"), [("partners", False), ("followers", False), ("followers", True)]
+)
 def test_policy_refuses_and_tells_the_sender(world: SimpleNamespace, policy: str, known: bool) -> None:
     owner = service_for(Gadget).create_one({"name": "owner"}, actor=world.actor)
     Alias.objects.update(policy=policy, owner_model="dummy.gadget", owner_pk=owner.pk)
@@ -112,11 +114,18 @@ def test_policy_partners_admits_known_contacts(world: SimpleNamespace) -> None:
 def test_answer_finds_its_thread_by_message_id(world: SimpleNamespace) -> None:
     receive(mail())
     gadget = Gadget.objects.get()
-    sent = post_message(gadget, actor=world.actor, body="<p>We look into it</p>", subtype="chatter.comment",
-                        email_from="desk@example.com")
+    sent = post_message(
+        gadget,
+        actor=world.actor,
+        body="<p>We look into it</p>",
+        subtype="chatter.comment",
+        email_from="desk@example.com",
+    )
 
     receipt = receive(
-        mail(to="catchall@example.com", subject="Re: Lamp", message_id="<2@x.com>", In_Reply_To=sent.message_id)
+        mail(
+            to="catchall@example.com", subject="Re: Lamp", message_id="<2@x.com>", In_Reply_To=sent.message_id
+        )
     )
 
     answer = Message.objects.get(message_id="<2@x.com>")
@@ -132,7 +141,11 @@ def test_answer_finds_its_thread_by_the_mark_when_a_provider_changed_the_id(worl
 
     mark = thread_mark(RecordRef("dummy.gadget", gadget.pk), "example.com")
     receive(
-        mail(to="catchall@example.com", message_id="<3@x.com>", References=f"{mark} <rewritten@provider.example>")
+        mail(
+            to="catchall@example.com",
+            message_id="<3@x.com>",
+            References=f"{mark} <rewritten@provider.example>",
+        )
     )
 
     assert Message.objects.get(message_id="<3@x.com>").object_id == gadget.pk
@@ -224,7 +237,8 @@ def test_wrong_defaults_mark_the_alias_and_make_no_half_record(world: SimpleName
 
 def test_loop_guard_stops_after_twenty_and_tells_once(world: SimpleNamespace) -> None:
     states = [
-        receive(mail(sender="bot@x.com", subject=f"alarm {n}", message_id=f"<{n}@bot>")).state for n in range(23)
+        receive(mail(sender="bot@x.com", subject=f"alarm {n}", message_id=f"<{n}@bot>")).state
+        for n in range(23)
     ]
 
     assert states == ["accepted"] * 20 + ["ignored"] * 3
@@ -280,7 +294,11 @@ def test_bounce_marks_the_notification_and_counts(world: SimpleNamespace) -> Non
     gadget = service_for(Gadget).create_one({"name": "Lamp"}, actor=world.actor)
     carl = service_for(Partner).create_one({"name": "Carl", "email": "c@y.com"}, actor=world.actor)
     message = post_message(
-        gadget, actor=world.actor, body="<p>hello</p>", subtype="chatter.comment", recipients=[carl],
+        gadget,
+        actor=world.actor,
+        body="<p>hello</p>",
+        subtype="chatter.comment",
+        recipients=[carl],
         email_from="desk@example.com",
     )
     drain_outbox()
@@ -324,8 +342,14 @@ def test_attachments_and_inline_pictures(world: SimpleNamespace) -> None:
 
 def test_a_mail_to_two_aliases_makes_two_records(world: SimpleNamespace) -> None:
     service_for(Alias).create_one(
-        {"local_part": "sales", "target": "dummy.gadget", "company": world.company, "domain": world.domain,
-         "defaults": {"note": "by sales"}}, actor=world.actor,
+        {
+            "local_part": "sales",
+            "target": "dummy.gadget",
+            "company": world.company,
+            "domain": world.domain,
+            "defaults": {"note": "by sales"},
+        },
+        actor=world.actor,
     )
     # Both gadgets would bear the same name, so the second alias names it otherwise.
     Alias.objects.filter(local_part="sales").update(defaults={"note": "by sales", "name": "for sales"})

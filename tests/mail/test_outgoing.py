@@ -303,12 +303,8 @@ def test_large_files_become_links(
 
     mail = OutgoingMail.objects.get()
     assert [file.name for file in mail.attachments.all()] == ["small.txt"]
-    assert (
-        "large.bin?access_token=" in mail.body_html
-    )
-    assert (
-        f"{settings.PUBLIC_URL}/web/content/" in mail.body_html
-    )
+    assert "large.bin?access_token=" in mail.body_html
+    assert f"{settings.PUBLIC_URL}/web/content/" in mail.body_html
 
 
 def test_personal_notice_reaches_an_employee_by_mail(desk: SimpleNamespace) -> None:

@@ -99,7 +99,9 @@ def land(db: None) -> SimpleNamespace:
         first=first,
         second=second,
         state=CountryState.objects.get_or_create(country=first, code="BY", defaults={"name": "Bavaria"})[0],
-        other_state=CountryState.objects.get_or_create(country=second, code="CA", defaults={"name": "California"})[0],
+        other_state=CountryState.objects.get_or_create(
+            country=second, code="CA", defaults={"name": "California"}
+        )[0],
     )
 
 

@@ -49,7 +49,10 @@ TASKS = PortalList(
         "name": SearchIn("Name", lambda text: Q(name__icontains=text)),
         "customer": SearchIn("Customer", lambda text: Q(partner__name__icontains=text)),
     },
-    groups={"none": GroupBy("None"), "stage": GroupBy("Stage", ("stage__sequence",), lambda task: task.stage)},
+    groups={
+        "none": GroupBy("None"),
+        "stage": GroupBy("Stage", ("stage__sequence",), lambda task: task.stage),
+    },
 )
 
 

@@ -81,7 +81,9 @@ def test_mandatory_fields(field: str, pia: Client, world: SimpleNamespace, fille
     assert unchanged(world)
 
 
-@pytest.mark.parametrize("field", ["login", "user", "parent", "is_company", "credit_limit", "id", "pk", "company", "active"])
+@pytest.mark.parametrize(
+    "field", ["login", "user", "parent", "is_company", "credit_limit", "id", "pk", "company", "active"]
+)
 def test_unknown_fields_are_refused_by_name(
     field: str, pia: Client, world: SimpleNamespace, filled: dict[str, Any]
 ) -> None:
@@ -146,7 +148,9 @@ def test_somebody_else_was_faster(pia: Client, world: SimpleNamespace, filled: d
     assert Partner.objects.get(pk=world.partner.pk).city == "Munich"
 
 
-def test_the_tax_id_belongs_to_the_organisation(pia: Client, world: SimpleNamespace, filled: dict[str, Any]) -> None:
+def test_the_tax_id_belongs_to_the_organisation(
+    pia: Client, world: SimpleNamespace, filled: dict[str, Any]
+) -> None:
     assert pia.get("/my/account").context["form"].fields["vat"].disabled
 
     response = pia.post("/my/account", {**filled, "vat": "DE136695976"})
@@ -214,7 +218,9 @@ def test_forged_requests_change_nothing(world: SimpleNamespace, filled: dict[str
     strict.force_login(world.users.pia)
 
     assert strict.post("/my/account", filled).status_code == 403
-    assert strict.post("/my/deactivate_account", {"validation": "pia", "password": PASSWORD}).status_code == 403
+    assert (
+        strict.post("/my/deactivate_account", {"validation": "pia", "password": PASSWORD}).status_code == 403
+    )
     assert unchanged(world)
     assert User.objects.get(pk=world.users.pia.pk).active
 
@@ -248,7 +254,14 @@ def test_a_customer_closes_his_account(world: SimpleNamespace) -> None:
 
 
 @pytest.mark.parametrize(
-    "given", [{"validation": "rob"}, {"validation": ""}, {"password": "wrong"}, {"password": ""}, {"validation": "Pia"}]
+    "given",
+    [
+        {"validation": "rob"},
+        {"validation": ""},
+        {"password": "wrong"},
+        {"password": ""},
+        {"validation": "Pia"},
+    ],
 )
 def test_leaving_takes_login_and_password(given: dict[str, str], pia: Client, world: SimpleNamespace) -> None:
     response = leave(pia, **given)

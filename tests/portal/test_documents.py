@@ -73,7 +73,14 @@ def test_a_token_that_is_none_opens_nothing(token: str, visitor: Client, world: 
 def test_a_token_that_is_nearly_right_opens_nothing(visitor: Client, world: SimpleNamespace) -> None:
     token = ensure_token(world.task)
     wrong = "0" if token[-1] != "0" else "1"
-    nearly = [token[:-1] + wrong, token[:-1], token + "0", token.upper() + " ", token.replace("-", ""), f" {token}"]
+    nearly = [
+        token[:-1] + wrong,
+        token[:-1],
+        token + "0",
+        token.upper() + " ",
+        token.replace("-", ""),
+        f" {token}",
+    ]
     nearly += [ensure_token(world.foreign), str(uuid.uuid4()), f"{{{token}}}", f"urn:uuid:{token}"]
 
     for given in nearly:
@@ -85,7 +92,11 @@ def test_a_token_in_an_array_or_another_place_opens_nothing(visitor: Client, wor
     token = ensure_token(world.task)
     path = f"/my/samples/{world.task.pk}"
 
-    for query in (f"access_token[]={token}", f"access_token[0]={token}", f"access_token={token}&access_token=x"):
+    for query in (
+        f"access_token[]={token}",
+        f"access_token[0]={token}",
+        f"access_token={token}&access_token=x",
+    ):
         response = visitor.get(f"{path}?{query}")
         assert (response.status_code, response["Location"]) == (303, "/my"), query
     assert visitor.get(path, headers={"access-token": token}).status_code == 303
@@ -195,7 +206,9 @@ def test_the_redirector_leads_customers_to_the_portal_page(
     assert redirected(pia, model="projects.task", res_id=world.foreign.pk, access_token=token) == page
     assert redirected(visitor, model="projects.task", res_id=world.foreign.pk, access_token=token) == page
     assert (
-        redirected(visitor, model="projects.task", res_id=world.foreign.pk, access_token=token, pid=3, hash="a", x=1)
+        redirected(
+            visitor, model="projects.task", res_id=world.foreign.pk, access_token=token, pid=3, hash="a", x=1
+        )
         == f"{page}&pid=3&hash=a"
     )
 
@@ -231,9 +244,9 @@ def test_a_link_for_one_person(visitor: Client, world: SimpleNamespace) -> None:
     assert page.status_code == 200
     assert "data-send" in page.content.decode(), "the bearer may write"
     assert "data-send" not in visitor.get(link(world.task, f"/my/samples/{world.task.pk}")).content.decode()
-    assert redirected(visitor, **dict(part.split("=") for part in share_link(world.task)[11:].split("&"))) == link(
-        world.task, f"/my/samples/{world.task.pk}"
-    )
+    assert redirected(
+        visitor, **dict(part.split("=") for part in share_link(world.task)[11:].split("&"))
+    ) == link(world.task, f"/my/samples/{world.task.pk}")
 
 
 # -------------------------------------------------------------------------------------------------------- the answer
@@ -263,7 +276,9 @@ def test_pages_carry_no_inline_script_or_style(pia: Client, world: SimpleNamespa
         assert "<html lang=" in html, path
 
 
-def test_previous_and_next_come_from_the_list_shown_last(pia: Client, world: SimpleNamespace, more: Any) -> None:
+def test_previous_and_next_come_from_the_list_shown_last(
+    pia: Client, world: SimpleNamespace, more: Any
+) -> None:
     tasks = more(3)
     pia.get("/my/samples?sortby=name")
 
@@ -292,7 +307,11 @@ def test_customers_never_see_notes(pia: Client, visitor: Client, world: SimpleNa
     post_message(world.task, actor=world.ann, body="We will call you", subtype=COMMENT)
     address = link(world.task, f"/my/samples/{world.task.pk}", partner_pk=world.partner.pk)
 
-    for html in (pia.get(f"/my/samples/{world.task.pk}"), visitor.get(address), signed_in(world.users.ann).get(address)):
+    for html in (
+        pia.get(f"/my/samples/{world.task.pk}"),
+        visitor.get(address),
+        signed_in(world.users.ann).get(address),
+    ):
         assert "We will call you" in html.content.decode()
         assert "difficult" not in html.content.decode()
 
@@ -336,7 +355,11 @@ def test_the_bearer_of_a_link_posts_as_the_proven_person(world: SimpleNamespace)
         "hash": person_hash(world.task, world.partner.pk),
     }
     thread = f"/chatter/projects.task/{world.task.pk}"
-    header = {"x-csrftoken": csrf_of(client, link(world.task, f"/my/samples/{world.task.pk}", partner_pk=world.partner.pk))}
+    header = {
+        "x-csrftoken": csrf_of(
+            client, link(world.task, f"/my/samples/{world.task.pk}", partner_pk=world.partner.pk)
+        )
+    }
 
     assert client.post(f"{thread}/post/", {**params, "body": "No"}).status_code == 403
     upload = client.post(
@@ -358,7 +381,11 @@ def test_the_bearer_of_a_link_posts_as_the_proven_person(world: SimpleNamespace)
 def test_the_bearer_of_a_link_without_proof_reads_only(world: SimpleNamespace) -> None:
     client = Client(enforce_csrf_checks=True)
     address = link(world.task, f"/my/samples/{world.task.pk}")
-    header = {"x-csrftoken": csrf_of(client, f"{address}&x=1")} if "csrf" in client.get(address).content.decode() else {}
+    header = (
+        {"x-csrftoken": csrf_of(client, f"{address}&x=1")}
+        if "csrf" in client.get(address).content.decode()
+        else {}
+    )
     params = {"access_token": ensure_token(world.task), "pid": str(world.partner.pk), "hash": "0" * 64}
     before = Message.objects.count()
 

@@ -81,7 +81,9 @@ def counters(client: Client, body: Any, **headers: Any) -> Any:
 def test_counters_answer_what_is_asked_for(pia: Client, cards: None) -> None:
     asked = {"jsonrpc": "2.0", "id": 7, "method": "call"}
 
-    response = counters(pia, {**asked, "params": {"counters": ["sample_count", "empty_count", "unknown", 3, None]}})
+    response = counters(
+        pia, {**asked, "params": {"counters": ["sample_count", "empty_count", "unknown", 3, None]}}
+    )
 
     assert response.status_code == 200
     assert response.json() == {"jsonrpc": "2.0", "id": 7, "result": {"sample_count": 1, "empty_count": 0}}
@@ -89,7 +91,9 @@ def test_counters_answer_what_is_asked_for(pia: Client, cards: None) -> None:
     assert counters(pia, {"params": {}}).json()["result"] == {}
 
 
-@pytest.mark.parametrize("body", ["{", "[]", "3", "null", '{"params": 3}', '{"params": {"counters": 3}}', "[" * 100_000])
+@pytest.mark.parametrize(
+    "body", ["{", "[]", "3", "null", '{"params": 3}', '{"params": {"counters": 3}}', "[" * 100_000]
+)
 def test_counters_refuse_what_they_cannot_read(body: str, pia: Client, cards: None) -> None:
     response = counters(pia, body)
 
@@ -97,7 +101,9 @@ def test_counters_refuse_what_they_cannot_read(body: str, pia: Client, cards: No
     assert response.json()["code"] == "invalid"
 
 
-def test_counters_need_a_login_and_the_forgery_token(world: SimpleNamespace, visitor: Client, cards: None) -> None:
+def test_counters_need_a_login_and_the_forgery_token(
+    world: SimpleNamespace, visitor: Client, cards: None
+) -> None:
     strict = Client(enforce_csrf_checks=True)
     strict.force_login(world.users.pia)
 
@@ -108,7 +114,9 @@ def test_counters_need_a_login_and_the_forgery_token(world: SimpleNamespace, vis
 
 # ------------------------------------------------------------------------------------------------------------ brand
 def test_the_head_names_the_customers_company(pia: Client, world: SimpleNamespace) -> None:
-    Company.objects.filter(pk=world.company.pk).update(email="hello@alpha.example", website="javascript:alert(1)")
+    Company.objects.filter(pk=world.company.pk).update(
+        email="hello@alpha.example", website="javascript:alert(1)"
+    )
 
     html = pia.get("/my").content.decode()
 

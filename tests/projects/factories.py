@@ -49,7 +49,11 @@ def make_users(people: list[tuple[str, list[str], str, Company]]) -> list[User]:
 
 
 def make_user(
-    login: str = "", *roles: str, kind: str = "internal", company: Company, companies: list[Company] | None = None
+    login: str = "",
+    *roles: str,
+    kind: str = "internal",
+    company: Company,
+    companies: list[Company] | None = None,
 ) -> User:
     user = make_users([(login or f"user{next(_numbers)}", list(roles), kind, company)])[0]
     if companies:
@@ -66,7 +70,9 @@ def partner_of(user: User) -> Partner:
 
 
 def make_partner(name: str = "", **values: Any) -> Partner:
-    return service_for(Partner).create_one({"name": name or f"Partner {next(_numbers)}", **values}, actor=system())
+    return service_for(Partner).create_one(
+        {"name": name or f"Partner {next(_numbers)}", **values}, actor=system()
+    )
 
 
 def make_stage(name: str, **values: Any) -> TaskStage:

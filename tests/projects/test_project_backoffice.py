@@ -30,7 +30,9 @@ def url(model: str, page: str = "changelist", *args: object) -> str:
 @pytest.mark.parametrize("login", ["ann", "bob", "eve"])
 def test_lists_and_forms_open_for_whoever_may_see_them(world: SimpleNamespace, login: str) -> None:
     project = make_project("Visible", manager=world.users.ann, partner=world.prime)
-    task = make_task(project, "Visible task", assignees=[world.users.bob], description="<p>Some <b>text</b></p>")
+    task = make_task(
+        project, "Visible task", assignees=[world.users.bob], description="<p>Some <b>text</b></p>"
+    )
     make_task(project, "A part", parent=task)
     Milestone.objects.create(project=project, name="First milestone")
     set_status([project], actor=world.ann, status="at_risk")

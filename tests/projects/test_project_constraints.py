@@ -41,7 +41,9 @@ def scene(world: SimpleNamespace) -> SimpleNamespace:
         ("display_in_project", False, "projects_task_top_is_shown"),
     ],
 )
-def test_task_row_that_contradicts_itself(scene: SimpleNamespace, column: str, value: object, constraint: str) -> None:
+def test_task_row_that_contradicts_itself(
+    scene: SimpleNamespace, column: str, value: object, constraint: str
+) -> None:
     said = refused(f"UPDATE projects_task SET {column} = %s WHERE id = %s", value, scene.task.pk)
 
     assert constraint in said
@@ -112,7 +114,9 @@ def test_only_employees_are_assigned(scene: SimpleNamespace) -> None:
     assert "only employees" in refused(insert, scene.task.pk, scene.users.pia.pk)
     with connection.cursor() as cursor:
         cursor.execute(insert, [scene.task.pk, scene.users.eve.pk])
-    assert "still assigned" in refused("UPDATE access_user SET kind = 'portal' WHERE id = %s", scene.users.eve.pk)
+    assert "still assigned" in refused(
+        "UPDATE access_user SET kind = 'portal' WHERE id = %s", scene.users.eve.pk
+    )
     assert TaskAssignee.objects.filter(task=scene.task).count() == 1
 
 
@@ -121,7 +125,9 @@ def test_stage_is_personal_or_shared(scene: SimpleNamespace) -> None:
     link = TaskAssignee.objects.create(task=scene.task, user=scene.users.cid)
 
     assert "personal stage cannot serve" in refused(
-        "INSERT INTO projects_projecttaskstage (project_id, stage_id) VALUES (%s, %s)", scene.project.pk, mine.pk
+        "INSERT INTO projects_projecttaskstage (project_id, stage_id) VALUES (%s, %s)",
+        scene.project.pk,
+        mine.pk,
     )
     assert "cannot become personal" in refused(
         "UPDATE projects_taskstage SET owner_id = %s WHERE id = %s", scene.users.bob.pk, shared.pk
@@ -173,7 +179,9 @@ def test_history_is_written_for_every_writer_and_never_changed(scene: SimpleName
         ("privacy = 'public'", "projects_project_privacy_known"),
     ],
 )
-def test_project_row_that_contradicts_itself(scene: SimpleNamespace, assignment: str, constraint: str) -> None:
+def test_project_row_that_contradicts_itself(
+    scene: SimpleNamespace, assignment: str, constraint: str
+) -> None:
     assert constraint in refused(f"UPDATE projects_project SET {assignment} WHERE id = %s", scene.project.pk)
 
 
@@ -186,9 +194,7 @@ def test_reached_milestone_has_a_date(scene: SimpleNamespace) -> None:
 
 
 def test_tags_are_unique_whatever_their_case(scene: SimpleNamespace) -> None:
-    insert = (
-        "INSERT INTO projects_projecttag (version, created_at, updated_at, name, color) VALUES (1, now(), now(), %s, 0)"
-    )
+    insert = "INSERT INTO projects_projecttag (version, created_at, updated_at, name, color) VALUES (1, now(), now(), %s, 0)"
     with connection.cursor() as cursor:
         cursor.execute(insert, ["Urgent"])
 
@@ -197,7 +203,9 @@ def test_tags_are_unique_whatever_their_case(scene: SimpleNamespace) -> None:
 
 def test_names_are_indexed_for_search(scene: SimpleNamespace) -> None:
     with connection.cursor() as cursor:
-        cursor.execute("SELECT indexname FROM pg_indexes WHERE tablename IN ('projects_task', 'projects_project')")
+        cursor.execute(
+            "SELECT indexname FROM pg_indexes WHERE tablename IN ('projects_task', 'projects_project')"
+        )
         names = {row[0] for row in cursor.fetchall()}
 
     assert {"projects_task_search", "projects_project_search"} <= names

@@ -46,7 +46,9 @@ def desk(world: SimpleNamespace) -> SimpleNamespace:
 
 
 def followers_of(task: Task) -> set[int]:
-    return set(Follower.objects.filter(model="projects.task", object_id=task.pk).values_list("partner_id", flat=True))
+    return set(
+        Follower.objects.filter(model="projects.task", object_id=task.pk).values_list("partner_id", flat=True)
+    )
 
 
 def test_mail_becomes_a_task_of_its_sender(desk: SimpleNamespace) -> None:
@@ -56,7 +58,11 @@ def test_mail_becomes_a_task_of_its_sender(desk: SimpleNamespace) -> None:
     sender = Partner.objects.get(email_normalized="a@x.com")
     message = Message.objects.get(message_type="email")
     assert receipt.exit_code == 0
-    assert (task.name, task.project_id, task.company_id) == ("Lamp is broken", desk.project.pk, desk.company.pk)
+    assert (task.name, task.project_id, task.company_id) == (
+        "Lamp is broken",
+        desk.project.pk,
+        desk.company.pk,
+    )
     assert (task.partner_id, task.email_from) == (sender.pk, '"Ann Outside" <a@x.com>')
     assert task.description == "<p>It does not <b>light</b>.</p>"
     assert task.email_cc == "Bob <BOB@z.com>"
@@ -94,7 +100,9 @@ def test_answer_from_the_portal_user_joins_the_thread_and_adds_new_addresses(des
     receive(mail(sender="pia@example.com"))
     task = Task.objects.get()
 
-    receive(mail(sender="pia@example.com", number=2, In_Reply_To="<1@x.com>", Cc="new@z.com", body="<p>More</p>"))
+    receive(
+        mail(sender="pia@example.com", number=2, In_Reply_To="<1@x.com>", Cc="new@z.com", body="<p>More</p>")
+    )
 
     task.refresh_from_db()
     assert Task.objects.count() == 1
@@ -124,7 +132,9 @@ def test_alias_that_leads_to_a_lost_project_makes_nothing(desk: SimpleNamespace)
     assert Alias.objects.get().status == "invalid"
 
 
-def test_address_keeps_its_name_moves_with_the_company_and_goes_with_the_project(desk: SimpleNamespace) -> None:
+def test_address_keeps_its_name_moves_with_the_company_and_goes_with_the_project(
+    desk: SimpleNamespace,
+) -> None:
     from apps.core.actor import system_actor
 
     service = service_for(Project)
@@ -173,7 +183,9 @@ def test_real_mail_brings_all_its_files(desk: SimpleNamespace, shared_data: Path
         pytest.skip("NOT TESTED: a real mail with a PDF (attached-pdf.eml is absent)")
     raw = path.read_bytes()
     head, _sep, rest = raw.partition(b"\n\n") if b"\r\n\r\n" not in raw else raw.partition(b"\r\n\r\n")
-    lines = [line for line in head.splitlines() if not line.lower().startswith((b"to:", b"delivered-to:", b"cc:"))]
+    lines = [
+        line for line in head.splitlines() if not line.lower().startswith((b"to:", b"delivered-to:", b"cc:"))
+    ]
     addressed = b"\r\n".join([b"To: support@example.com", *lines]) + b"\r\n\r\n" + rest
 
     receipt = receive(addressed)

@@ -109,10 +109,34 @@ def test_singular_paths_lead_to_the_plural_ones(shared: SimpleNamespace, old: st
 def test_lists_take_every_key_and_fall_back_for_unknown_ones(shared: SimpleNamespace) -> None:
     for task in shared.tasks:
         follows(task, partner_of(shared.users.pia))
-    queries = [f"sortby={key}" for key in ("create_date desc", "name", "stage_id, project_id", "state", "priority desc",
-               "date_deadline asc", "date_last_stage_update desc", "project_id, stage_id", "milestone_id", "nonsense")]
-    queries += [f"groupby={key}" for key in ("none", "stage_id", "state", "priority", "partner_id", "project_id",
-                "milestone_id", "nonsense")]
+    queries = [
+        f"sortby={key}"
+        for key in (
+            "create_date desc",
+            "name",
+            "stage_id, project_id",
+            "state",
+            "priority desc",
+            "date_deadline asc",
+            "date_last_stage_update desc",
+            "project_id, stage_id",
+            "milestone_id",
+            "nonsense",
+        )
+    ]
+    queries += [
+        f"groupby={key}"
+        for key in (
+            "none",
+            "stage_id",
+            "state",
+            "priority",
+            "partner_id",
+            "project_id",
+            "milestone_id",
+            "nonsense",
+        )
+    ]
     queries += [f"filterby={key}" for key in ("all", shared.project.pk, "nonsense")]
 
     for query in queries:
@@ -130,7 +154,9 @@ def test_search_in_each_field(shared: SimpleNamespace) -> None:
         page = shared.browser.get("/my/tasks", {"search_in": search_in, "search": text})
         return {record.name for record in page.context["records"]}
 
-    assert found("name", "paint") == found("content", "paint") == found("name", str(wanted.pk)) == {"Paint door"}
+    assert (
+        found("name", "paint") == found("content", "paint") == found("name", str(wanted.pk)) == {"Paint door"}
+    )
     assert found("users", "bob") == found("status", "done") == found("priority", "high") == {"Paint door"}
     assert len(found("priority", "normal")) == 6
     assert len(found("stage_id", "to do")) == len(found("project_id", "garden")) == 7

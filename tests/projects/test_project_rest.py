@@ -32,7 +32,9 @@ class Rest:
     def __call__(self, method: str, path: str, body: Any = None, **headers: str) -> Any:
         body = {} if body is None and method == "post" else body
         kwargs = {} if body is None else {"data": json.dumps(body), "content_type": "application/json"}
-        response = getattr(self.client, method)(f"/api/v1/projects/{path}", **kwargs, **self.headers, **headers)
+        response = getattr(self.client, method)(
+            f"/api/v1/projects/{path}", **kwargs, **self.headers, **headers
+        )
         response.data = json.loads(response.content) if response.content else None
         return response
 
@@ -51,8 +53,14 @@ def test_project_with_an_address(world: SimpleNamespace) -> None:
 
     assert made.status_code == 201, made.data
     assert made.data["alias_address"] == "help-desk@example.com"
-    assert {k: shown.data[k] for k in ("id", "name", "task_count", "closed_task_count", "is_favourite", "privacy")} == {
-        "id": project.pk, "name": "Support", "task_count": 2, "closed_task_count": 1, "is_favourite": False,
+    assert {
+        k: shown.data[k] for k in ("id", "name", "task_count", "closed_task_count", "is_favourite", "privacy")
+    } == {
+        "id": project.pk,
+        "name": "Support",
+        "task_count": 2,
+        "closed_task_count": 1,
+        "is_favourite": False,
         "privacy": "portal",
     }
     assert "access_token" not in shown.data
@@ -84,7 +92,11 @@ def test_task_from_birth_to_end(world: SimpleNamespace) -> None:
     missing = rest("post", f"{task}actions/assign/")
 
     assert made.status_code == 201, made.data
-    assert (made.data["state"], made.data["assignees"], made.data["version"]) == ("in_progress", [world.users.cid.pk], 1)
+    assert (made.data["state"], made.data["assignees"], made.data["version"]) == (
+        "in_progress",
+        [world.users.cid.pk],
+        1,
+    )
     assert "mark_done" in made.data["available_actions"]
     assert (moved.status_code, moved.data["stage"]) == (200, doing.pk)
     assert stale.status_code == 412
@@ -97,8 +109,12 @@ def test_many_at_once(world: SimpleNamespace) -> None:
     project = make_project()
     rest = Rest(world.users.bob)
 
-    made = rest("post", "tasks/", [{"name": "a", "project": project.pk}, {"name": "b", "project": project.pk}])
-    refused = rest("post", "tasks/", [{"name": "c", "project": project.pk}, {"name": "", "project": project.pk}])
+    made = rest(
+        "post", "tasks/", [{"name": "a", "project": project.pk}, {"name": "b", "project": project.pk}]
+    )
+    refused = rest(
+        "post", "tasks/", [{"name": "c", "project": project.pk}, {"name": "", "project": project.pk}]
+    )
     bulk = rest("post", "tasks/actions/mark_done/", {"ids": [row["id"] for row in made.data]})
 
     assert (made.status_code, refused.status_code, bulk.status_code) == (201, 400, 200)
@@ -109,7 +125,9 @@ def test_line_of_quick_entry(world: SimpleNamespace) -> None:
     ProjectTag.objects.create(name="feature")
     project = make_project()
 
-    made = Rest(world.users.bob)("post", "tasks/quick/", {"line": "Improve 1.5h #feature !", "project": project.pk})
+    made = Rest(world.users.bob)(
+        "post", "tasks/quick/", {"line": "Improve 1.5h #feature !", "project": project.pk}
+    )
 
     task = Task.objects.get()
     assert made.status_code == 200, made.data
@@ -146,15 +164,23 @@ def test_who_gets_which_answer(world: SimpleNamespace) -> None:
     for login in ("bob", "eve", "otto", "pia"):
         rest = Rest(getattr(world.users, login))
         answers[login] = tuple(
-            rest(method, path, body).status_code for method, body in (("get", None), ("patch", {"color": 1}), ("delete", None))
+            rest(method, path, body).status_code
+            for method, body in (("get", None), ("patch", {"color": 1}), ("delete", None))
         )
         if login == "bob":
             task = make_task(make_project(company=world.company, privacy=Privacy.EMPLOYEES))
             path = f"tasks/{task.pk}/"
     anonymous = Rest()
 
-    assert answers == {"bob": (200, 200, 204), "eve": (200, 403, 403), "otto": (404, 404, 404), "pia": (404, 404, 403)}
-    assert [anonymous(m, path, b).status_code for m, b in (("get", None), ("patch", {}), ("delete", None))] == [401] * 3
+    assert answers == {
+        "bob": (200, 200, 204),
+        "eve": (200, 403, 403),
+        "otto": (404, 404, 404),
+        "pia": (404, 404, 403),
+    }
+    assert [
+        anonymous(m, path, b).status_code for m, b in (("get", None), ("patch", {}), ("delete", None))
+    ] == [401] * 3
     task.refresh_from_db()
     assert task.version == 1
 
@@ -176,9 +202,16 @@ def test_portal_collaborator_reads_and_writes_what_is_allowed(world: SimpleNames
     sorted_by_hidden_field = rest("get", "tasks/?ordering=allocated_hours")
 
     assert [row["id"] for row in listed.data["results"]] == [task.pk]
-    assert not {"assignees", "allocated_hours", "email_cc", "custom", "access_token"} & set(listed.data["results"][0])
+    assert not {"assignees", "allocated_hours", "email_cc", "custom", "access_token"} & set(
+        listed.data["results"][0]
+    )
     # What he is not shown does not exist for him (400), what he is shown but may not write is refused (403).
-    assert (moved.status_code, refused.status_code, locked.status_code, hidden.status_code) == (200, 400, 403, 404)
+    assert (moved.status_code, refused.status_code, locked.status_code, hidden.status_code) == (
+        200,
+        400,
+        403,
+        404,
+    )
     assert by_hidden_field.status_code == sorted_by_hidden_field.status_code == 400
     assert task.assignees.count() == 1
 
@@ -203,7 +236,9 @@ def test_thread_of_a_task(world: SimpleNamespace) -> None:
     task = make_task(make_project())
     rest = Rest(world.users.bob)
 
-    posted = rest("post", f"tasks/{task.pk}/messages/", {"body": "<p>Hello</p>", "subtype": "chatter.comment"})
+    posted = rest(
+        "post", f"tasks/{task.pk}/messages/", {"body": "<p>Hello</p>", "subtype": "chatter.comment"}
+    )
     listed = rest("get", f"tasks/{task.pk}/messages/")
 
     assert posted.status_code == 201, posted.data

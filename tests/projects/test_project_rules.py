@@ -90,7 +90,11 @@ def test_companies_stay_apart(world: SimpleNamespace) -> None:
     assert seen(Project, world.bob) == {"Ours", "Everybody's"}
     assert seen(Task, world.otto) == {"Theirs", "Everybody's"}
     both = make_user("both", "projects.user", company=world.company, companies=[world.company, world.other])
-    assert seen(Task, actor_of(both, companies=[world.company, world.other])) == {"Ours", "Theirs", "Everybody's"}
+    assert seen(Task, actor_of(both, companies=[world.company, world.other])) == {
+        "Ours",
+        "Theirs",
+        "Everybody's",
+    }
 
 
 def test_given_project_is_seen_and_with_the_right_to_edit_changed(world: SimpleNamespace) -> None:
@@ -135,7 +139,9 @@ def test_matrix_of_rights(world: SimpleNamespace, login: str, model: type, may: 
     project = make_project("P", privacy=Privacy.EMPLOYEES)
     make_task(project, "T")
     service_for(Milestone).create_one({"project": project, "name": "M"}, actor=system())
-    service_for(ProjectUpdate).create_one({"project": project, "name": "U", "status": "on_track"}, actor=system())
+    service_for(ProjectUpdate).create_one(
+        {"project": project, "name": "U", "status": "on_track"}, actor=system()
+    )
     ProjectTag.objects.create(name="Tag")
     ProjectCollaborator.objects.create(project=project, partner=world.prime)
     actor = getattr(world, login)

@@ -21,7 +21,15 @@ from apps.projects.selectors.projects import (
     with_reach,
 )
 from apps.projects.services import ensure_access_token, ensure_personal_stages, set_status
-from tests.projects.factories import make_partner, make_project, make_stage, make_task, make_tasks, stages_of, system
+from tests.projects.factories import (
+    make_partner,
+    make_project,
+    make_stage,
+    make_task,
+    make_tasks,
+    stages_of,
+    system,
+)
 
 service = service_for(Project)
 DAY = datetime.date(2026, 3, 1)
@@ -31,7 +39,11 @@ LATER = datetime.date(2026, 4, 1)
 def test_new_project_gets_a_manager_and_a_first_stage(world: SimpleNamespace) -> None:
     project = service.create_one({"name": "P"}, actor=world.ann)
 
-    assert (project.manager_id, project.privacy, project.label_tasks) == (world.users.ann.pk, "portal", "Tasks")
+    assert (project.manager_id, project.privacy, project.label_tasks) == (
+        world.users.ann.pk,
+        "portal",
+        "Tasks",
+    )
     assert [stage.name for stage in project.stages.all()] == ["New"]
 
 
@@ -124,7 +136,10 @@ def test_stage_with_tasks_stays_with_its_project(world: SimpleNamespace) -> None
 
 def test_stage_shared_by_projects_of_two_companies(world: SimpleNamespace) -> None:
     shared = make_stage("Shared")
-    ours, theirs = make_project(company=world.company, stages=[shared]), make_project(company=world.other, stages=[shared])
+    ours, theirs = (
+        make_project(company=world.company, stages=[shared]),
+        make_project(company=world.other, stages=[shared]),
+    )
     make_task(theirs)
 
     service.update([ours], {"stages": [make_stage("Own")]}, actor=world.ann)
@@ -147,7 +162,11 @@ def test_deleting_a_project_takes_everything_along(world: SimpleNamespace) -> No
     service.delete([project], actor=world.ann)
 
     waiting.refresh_from_db()
-    assert (list(Project.objects.all()), list(Task.objects.all()), waiting.state) == ([other], [waiting], "in_progress")
+    assert (list(Project.objects.all()), list(Task.objects.all()), waiting.state) == (
+        [other],
+        [waiting],
+        "in_progress",
+    )
     labels = {"projects.project", "projects.task", "projects.milestone", "projects.projectupdate"}
     left = Message.objects.filter(model__in=labels).values_list("model", "object_id").distinct()
     assert set(left) == {("projects.project", other.pk), ("projects.task", waiting.pk)}
@@ -254,7 +273,13 @@ def test_personal_stages_are_made_once(world: SimpleNamespace) -> None:
     made = ensure_personal_stages(world.users.bob.pk)
 
     assert [stage.name for stage in made] == [
-        "Inbox", "Today", "This week", "This month", "Later", "Done", "Cancelled",
+        "Inbox",
+        "Today",
+        "This week",
+        "This month",
+        "Later",
+        "Done",
+        "Cancelled",
     ]
     assert [stage.fold for stage in made] == [False] * 5 + [True] * 2
     assert ensure_personal_stages(world.users.bob.pk) == made

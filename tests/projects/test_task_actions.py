@@ -51,14 +51,28 @@ def test_life_of_a_task(world: SimpleNamespace) -> None:
     assert stored.date_closed is not None and stored.updated_by_id == world.users.bob.pk
     reopen([task], actor=world.bob)
     stored = fresh(task)
-    assert (stored.state, stored.version, stored.date_closed, stored.date_end) == ("in_progress", 6, None, None)
+    assert (stored.state, stored.version, stored.date_closed, stored.date_end) == (
+        "in_progress",
+        6,
+        None,
+        None,
+    )
 
 
 @pytest.mark.parametrize(
     ("action", "state"),
-    [(mark_done, "done"), (mark_done, "cancelled"), (cancel, "done"), (reopen, "in_progress"), (reopen, "waiting"),
-     (approve, "approved"), (approve, "waiting"), (approve, "done"), (request_changes, "cancelled"),
-     (resume, "in_progress")],
+    [
+        (mark_done, "done"),
+        (mark_done, "cancelled"),
+        (cancel, "done"),
+        (reopen, "in_progress"),
+        (reopen, "waiting"),
+        (approve, "approved"),
+        (approve, "waiting"),
+        (approve, "done"),
+        (request_changes, "cancelled"),
+        (resume, "in_progress"),
+    ],
 )
 def test_wrong_state_changes_nothing(world: SimpleNamespace, action: object, state: str) -> None:
     project = make_project()
@@ -91,14 +105,21 @@ def test_one_wrong_task_stops_all(world: SimpleNamespace) -> None:
         mark_done([good, bad], actor=world.bob)
     outcome = run_each(mark_done, [good.pk, bad.pk], actor=world.bob)
 
-    assert [(pk, type(error).__name__) for pk, error in outcome] == [(good.pk, "NoneType"), (bad.pk, "WrongState")]
+    assert [(pk, type(error).__name__) for pk, error in outcome] == [
+        (good.pk, "NoneType"),
+        (bad.pk, "WrongState"),
+    ]
     assert fresh(good).state == "done"
 
 
 def test_moving_to_a_stage_sets_dates_by_the_stage(world: SimpleNamespace) -> None:
     project = make_project()
     _todo, doing, finished = stages_of(project)
-    open_task, approved, closed = make_task(project), make_task(project, state="approved"), make_task(project, state="done")
+    open_task, approved, closed = (
+        make_task(project),
+        make_task(project, state="approved"),
+        make_task(project, state="done"),
+    )
     closed_at = fresh(closed).date_end
 
     move_stage([open_task, approved, closed], actor=world.bob, stage=doing)
@@ -148,7 +169,15 @@ def test_actions_offered_follow_state_and_right(world: SimpleNamespace) -> None:
 
     offered = {action.name for action in actions_of(Task) if action.available(task, world.bob)}
 
-    assert offered == {"mark_done", "cancel", "approve", "request_changes", "move_stage", "assign", "assign_to_me"}
+    assert offered == {
+        "mark_done",
+        "cancel",
+        "approve",
+        "request_changes",
+        "move_stage",
+        "assign",
+        "assign_to_me",
+    }
     assert not any(action.available(task, world.eve) for action in actions_of(Task))
 
 

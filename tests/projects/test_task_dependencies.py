@@ -150,7 +150,9 @@ def test_blocker_closed_while_somebody_begins_to_wait_for_it() -> None:
         run_in_threads(
             [
                 lambda blocker=blocker: mark_done([blocker], actor=world.bob),
-                lambda task=task, blocker=blocker: service.update([task], {"depends_on": [blocker]}, actor=world.cid),
+                lambda task=task, blocker=blocker: service.update(
+                    [task], {"depends_on": [blocker]}, actor=world.cid
+                ),
             ]
         )
         drain_outbox()

@@ -29,13 +29,22 @@ service = service_for(Task)
 
 # --------------------------------------------------------------------------------------------------------- defaults
 def test_new_task_takes_stage_customer_and_company_of_its_project(world: SimpleNamespace) -> None:
-    folded, first, second = make_stage("F", fold=True, sequence=1), make_stage("A", sequence=5), make_stage("B", sequence=6)
+    folded, first, second = (
+        make_stage("F", fold=True, sequence=1),
+        make_stage("A", sequence=5),
+        make_stage("B", sequence=6),
+    )
     project = make_project(company=world.company, partner=world.prime, stages=[second, folded, first])
 
     task = make_task(project, actor=world.bob)
 
     assert (task.stage_id, task.partner_id, task.company_id) == (first.pk, world.prime.pk, world.company.pk)
-    assert (task.state, task.date_end, task.date_closed, task.date_assign) == ("in_progress", None, None, None)
+    assert (task.state, task.date_end, task.date_closed, task.date_assign) == (
+        "in_progress",
+        None,
+        None,
+        None,
+    )
 
 
 def test_sub_task_takes_after_its_parent(world: SimpleNamespace) -> None:
@@ -195,9 +204,13 @@ def test_assignees_follow_and_are_told_once_but_nobody_tells_himself(world: Simp
 
     task = make_task(make_project(), actor=world.bob, assignees=[bob, cid])
 
-    followers = set(Follower.objects.filter(model="projects.task", object_id=task.pk).values_list("partner_id", flat=True))
+    followers = set(
+        Follower.objects.filter(model="projects.task", object_id=task.pk).values_list("partner_id", flat=True)
+    )
     assert {partner_of(bob).pk, partner_of(cid).pk} <= followers
-    notices = Message.objects.filter(model="projects.task", object_id=task.pk, message_type="user_notification")
+    notices = Message.objects.filter(
+        model="projects.task", object_id=task.pk, message_type="user_notification"
+    )
     told = [list(notice.notifications.values_list("partner_id", flat=True)) for notice in notices]
     assert told == [[partner_of(cid).pk]]
 
@@ -224,7 +237,9 @@ def test_moving_a_parent_takes_along_the_parts_that_follow_it(world: SimpleNames
     assert (shown.project_id, shown.milestone_id) == (old.pk, milestone.pk)
 
 
-def test_moving_to_a_project_of_another_company_takes_the_company_of_all_parts(world: SimpleNamespace) -> None:
+def test_moving_to_a_project_of_another_company_takes_the_company_of_all_parts(
+    world: SimpleNamespace,
+) -> None:
     old, new = make_project(company=world.company), make_project(company=world.other)
     parent = make_task(old)
     child = service.create_one({"name": "c", "parent": parent}, actor=system())
@@ -269,7 +284,9 @@ def test_private_task_put_under_a_parent_joins_its_project(world: SimpleNamespac
     assert (todo.project_id, todo.stage_id) == (parent.project_id, parent.stage_id)
 
 
-def test_milestone_of_a_parent_spreads_to_open_parts_that_had_none_or_the_same(world: SimpleNamespace) -> None:
+def test_milestone_of_a_parent_spreads_to_open_parts_that_had_none_or_the_same(
+    world: SimpleNamespace,
+) -> None:
     project = make_project()
     first, second, other = (Milestone.objects.create(project=project, name=n) for n in "abc")
     parent = make_task(project, milestone=first)

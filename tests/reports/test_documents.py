@@ -46,7 +46,11 @@ def test_a_document_is_ordered_and_rendered_by_a_worker(
 
     assert (ordered, state) == ([document.pk], "ready")
     document.refresh_from_db()
-    assert (document.model, document.pks, document.filename) == ("dummy.gadget", [gadget.pk], f"gadget-{gadget.pk}.pdf")
+    assert (document.model, document.pks, document.filename) == (
+        "dummy.gadget",
+        [gadget.pk],
+        f"gadget-{gadget.pk}.pdf",
+    )
     assert (document.state, document.error) == (State.READY, "")
     assert document.seconds is not None
     assert document.seconds > 0
@@ -69,7 +73,9 @@ def test_the_same_document_is_rendered_once_and_served_byte_for_byte(
     assert RenderedDocument.objects.count() == 1
 
 
-def test_who_has_the_same_view_shares_the_document(world: SimpleNamespace, gadget: Gadget, at_once: None) -> None:
+def test_who_has_the_same_view_shares_the_document(
+    world: SimpleNamespace, gadget: Gadget, at_once: None
+) -> None:
     first = served(gadget, world.ann)
 
     assert served(gadget, world.max) == first
@@ -204,7 +210,9 @@ def test_asking_again_for_a_failed_document_tries_again(
     assert "Lamp" in text_of(served(gadget, world.ann, "dummy.test"))
 
 
-def test_rendering_again_takes_the_right_to(world: SimpleNamespace, gadget: Gadget, ordered: list[int]) -> None:
+def test_rendering_again_takes_the_right_to(
+    world: SimpleNamespace, gadget: Gadget, ordered: list[int]
+) -> None:
     document = request_document("dummy.gadget", [gadget.pk], actor=world.ann)
     RenderedDocument.objects.update(state=State.FAILED, error="broken")
     ordered.clear()
@@ -224,7 +232,9 @@ def test_a_lost_file_is_made_again(world: SimpleNamespace, gadget: Gadget, at_on
     assert RenderedDocument.objects.count() == 1
 
 
-def test_old_documents_are_removed_with_their_files(world: SimpleNamespace, gadget: Gadget, at_once: None) -> None:
+def test_old_documents_are_removed_with_their_files(
+    world: SimpleNamespace, gadget: Gadget, at_once: None
+) -> None:
     served(gadget, world.ann)
     service_for(Gadget).update([gadget], {"name": "Lantern"}, actor=world.ann)
     served(gadget, world.ann)
@@ -280,7 +290,9 @@ def test_two_who_ask_at_once_get_one_document(monkeypatch: pytest.MonkeyPatch, f
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_document_whose_worker_died_is_rendered_by_the_next(monkeypatch: pytest.MonkeyPatch, files: Path) -> None:
+def test_a_document_whose_worker_died_is_rendered_by_the_next(
+    monkeypatch: pytest.MonkeyPatch, files: Path
+) -> None:
     world = build_world()
     gadget = service_for(Gadget).create_one({"name": "Lamp"}, actor=world.ann)
     monkeypatch.setattr(rendering, "enqueue_on_commit", lambda *args, **kwargs: None)

@@ -134,7 +134,15 @@ def test_a_stored_picture_opens_to_its_own_token_only(db: None) -> None:
 
     assert opened == (png(), "image/png")
     assert load(f"{BASE}/web/content/{row.pk}/red.png?access_token={row.access_token}") == opened
-    for token in ("", "shared", "0", "null", other.access_token, row.access_token[:-1], row.access_token + "0"):
+    for token in (
+        "",
+        "shared",
+        "0",
+        "null",
+        other.access_token,
+        row.access_token[:-1],
+        row.access_token + "0",
+    ):
         with pytest.raises(ForbiddenResource):
             load(f"{BASE}/web/image/{row.pk}?access_token={token}")
     with pytest.raises(ForbiddenResource):
@@ -143,7 +151,9 @@ def test_a_stored_picture_opens_to_its_own_token_only(db: None) -> None:
 
 def test_only_pictures_come_out_of_the_store(db: None) -> None:
     secret = stored("secret.txt", b"payroll", mimetype="text/plain")
-    drawing = stored("x.svg", b"<svg xmlns='http://www.w3.org/2000/svg'/>", mimetype="image/svg+xml", trusted=True)
+    drawing = stored(
+        "x.svg", b"<svg xmlns='http://www.w3.org/2000/svg'/>", mimetype="image/svg+xml", trusted=True
+    )
 
     for row in (secret, drawing):
         with pytest.raises(ForbiddenResource):

@@ -66,7 +66,9 @@ def test_visitors_sign_in_first(gadget: Gadget, ordered: list[int]) -> None:
     response = Client().get(path)
 
     assert response.status_code == 302
-    assert response["Location"] == f"/web/login?redirect=%2Freports%2Fdummy.gadget%2F{gadget.pk}%2F%3Finline%3D1"
+    assert (
+        response["Location"] == f"/web/login?redirect=%2Freports%2Fdummy.gadget%2F{gadget.pk}%2F%3Finline%3D1"
+    )
     assert ordered == []
 
 

@@ -38,11 +38,16 @@ class CustomField(ArchivableMixin, BaseModel):
         _("choices"), default=list, blank=True, help_text=_('For choices: [["key", "Label"], …].')
     )
     target = models.CharField(
-        _("linked kind of record"), max_length=100, blank=True, help_text=_("For links: such as contacts.partner.")
+        _("linked kind of record"),
+        max_length=100,
+        blank=True,
+        help_text=_("For links: such as contacts.partner."),
     )
     required = models.BooleanField(_("required"), default=False)
     filterable = models.BooleanField(
-        _("filterable"), default=False, help_text=_("Lists can be filtered by it; the database keeps an index.")
+        _("filterable"),
+        default=False,
+        help_text=_("Lists can be filtered by it; the database keeps an index."),
     )
     help = models.CharField(_("help"), max_length=200, blank=True)
     sequence = models.PositiveIntegerField(_("sequence"), default=10)
@@ -60,7 +65,9 @@ class CustomField(ArchivableMixin, BaseModel):
             models.CheckConstraint(
                 condition=models.Q(key__regex=r"^[a-z][a-z0-9_]{0,39}$"),
                 name="core_custom_field_key_form",
-                violation_error_message=_("A key has lower-case letters, digits and _, and begins with a letter."),
+                violation_error_message=_(
+                    "A key has lower-case letters, digits and _, and begins with a letter."
+                ),
             ),
         )
 

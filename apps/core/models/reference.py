@@ -33,7 +33,9 @@ class Currency(models.Model):
         verbose_name_plural = _("currencies")
         ordering = ("code",)
         constraints = (
-            models.CheckConstraint(condition=models.Q(rounding__gt=0), name="core_currency_rounding_positive"),
+            models.CheckConstraint(
+                condition=models.Q(rounding__gt=0), name="core_currency_rounding_positive"
+            ),
             models.CheckConstraint(
                 condition=models.Q(code__regex=r"^[A-Z]{3}$"), name="core_currency_code_is_iso"
             ),
@@ -53,7 +55,12 @@ class Country(models.Model):
     code = models.CharField(_("code"), max_length=2, unique=True)
     name = models.CharField(_("name"), max_length=80, unique=True)
     currency = models.ForeignKey(
-        Currency, verbose_name=_("currency"), null=True, blank=True, on_delete=models.PROTECT, related_name="+"
+        Currency,
+        verbose_name=_("currency"),
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="+",
     )
     phone_code = models.PositiveIntegerField(_("phone code"), null=True, blank=True)
     address_format = models.TextField(

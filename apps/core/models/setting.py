@@ -21,7 +21,12 @@ class Setting(BaseModel):
 
     key = models.CharField(_("key"), max_length=120)
     company = models.ForeignKey(
-        "access.Company", verbose_name=_("company"), null=True, blank=True, on_delete=models.CASCADE, related_name="+"
+        "access.Company",
+        verbose_name=_("company"),
+        null=True,
+        blank=True,
+        on_delete=models.CASCADE,
+        related_name="+",
     )
     value = models.JSONField(_("value"), encoder=DjangoJSONEncoder, null=True)
 

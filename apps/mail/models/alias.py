@@ -47,10 +47,14 @@ class AliasDomain(ArchivableMixin, CompanySharedMixin, BaseModel):
                 violation_error_message=_("Write the domain in lower-case ASCII, such as example.com."),
             ),
             models.CheckConstraint(
-                condition=Q(bounce__regex=LOCAL_PART) & Q(catchall__regex=LOCAL_PART)
-                & Q(notifications__regex=LOCAL_PART) & ~Q(bounce=models.F("catchall")),
+                condition=Q(bounce__regex=LOCAL_PART)
+                & Q(catchall__regex=LOCAL_PART)
+                & Q(notifications__regex=LOCAL_PART)
+                & ~Q(bounce=models.F("catchall")),
                 name="mail_domain_local_parts",
-                violation_error_message=_("Local parts are lower-case ASCII, and bounce differs from catch-all."),
+                violation_error_message=_(
+                    "Local parts are lower-case ASCII, and bounce differs from catch-all."
+                ),
             ),
         )
 
@@ -84,19 +88,29 @@ class Alias(ArchivableMixin, CompanySharedMixin, BaseModel):
     )
 
     local_part = models.CharField(_("local part"), max_length=64)
-    domain = models.ForeignKey(AliasDomain, verbose_name=_("domain"), on_delete=models.PROTECT, related_name="aliases")
-    target = models.CharField(_("becomes"), max_length=100, help_text=_("Kind of record, such as projects.task."))
+    domain = models.ForeignKey(
+        AliasDomain, verbose_name=_("domain"), on_delete=models.PROTECT, related_name="aliases"
+    )
+    target = models.CharField(
+        _("becomes"), max_length=100, help_text=_("Kind of record, such as projects.task.")
+    )
     defaults = models.JSONField(_("default values"), default=dict, blank=True)
     forced_pk = models.BigIntegerField(_("always on record"), null=True, blank=True)
     owner_model = models.CharField(_("kind of owner"), max_length=100, blank=True)
     owner_pk = models.BigIntegerField(_("owner"), null=True, blank=True)
-    policy = models.CharField(_("who may write"), max_length=10, choices=Policy.choices, default=Policy.EVERYONE)
+    policy = models.CharField(
+        _("who may write"), max_length=10, choices=Policy.choices, default=Policy.EVERYONE
+    )
     incoming_local = models.BooleanField(
         _("any domain"), default=False, help_text=_("Match the local part whatever the domain.")
     )
     bounce_text = models.TextField(_("text of refusals"), blank=True)
     status = models.CharField(
-        _("status"), max_length=10, choices=AliasStatus.choices, default=AliasStatus.NOT_TESTED, editable=False
+        _("status"),
+        max_length=10,
+        choices=AliasStatus.choices,
+        default=AliasStatus.NOT_TESTED,
+        editable=False,
     )
     status_reason = models.TextField(_("what is wrong"), blank=True, editable=False)
 
@@ -117,7 +131,8 @@ class Alias(ArchivableMixin, CompanySharedMixin, BaseModel):
                 violation_error_message=_("Use lower-case letters, digits, dot, plus, minus and underscore."),
             ),
             models.CheckConstraint(
-                condition=Q(owner_model="", owner_pk__isnull=True) | (~Q(owner_model="") & Q(owner_pk__isnull=False)),
+                condition=Q(owner_model="", owner_pk__isnull=True)
+                | (~Q(owner_model="") & Q(owner_pk__isnull=False)),
                 name="mail_alias_owner_whole",
             ),
         )

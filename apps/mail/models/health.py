@@ -25,7 +25,9 @@ class AddressHealth(models.Model):
     blocked = models.BooleanField(_("not written to"), default=False)
     blocked_reason = models.CharField(_("why"), max_length=200, blank=True)
     allow_many = models.BooleanField(
-        _("may send many"), default=False, help_text=_("The guard against mail loops leaves this sender alone.")
+        _("may send many"),
+        default=False,
+        help_text=_("The guard against mail loops leaves this sender alone."),
     )
 
     class Meta:

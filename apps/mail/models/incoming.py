@@ -62,7 +62,9 @@ class IncomingMail(models.Model):
                 condition=~Q(state=IncomingState.QUARANTINED) | Q(raw__isnull=False),
                 name="mail_quarantine_keeps_source",
             ),
-            models.CheckConstraint(condition=Q(state__in=IncomingState.values), name="mail_incoming_state_known"),
+            models.CheckConstraint(
+                condition=Q(state__in=IncomingState.values), name="mail_incoming_state_known"
+            ),
         )
 
     def __str__(self) -> str:

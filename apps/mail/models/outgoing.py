@@ -26,18 +26,34 @@ class OutgoingMail(BaseModel):
 
     erp: ClassVar[ModelOptions] = ModelOptions(
         search=(SearchField("subject", "A"), SearchField("to_address", "A")),
-        exempt={"company": "seen with the message that it carries; the queue itself is for mail administrators"},
+        exempt={
+            "company": "seen with the message that it carries; the queue itself is for mail administrators"
+        },
     )
 
     message = models.ForeignKey(
-        Message, verbose_name=_("message"), null=True, blank=True, on_delete=models.CASCADE, related_name="mails"
+        Message,
+        verbose_name=_("message"),
+        null=True,
+        blank=True,
+        on_delete=models.CASCADE,
+        related_name="mails",
     )
     notification = models.OneToOneField(
-        Notification, verbose_name=_("notification"), null=True, blank=True, on_delete=models.CASCADE,
+        Notification,
+        verbose_name=_("notification"),
+        null=True,
+        blank=True,
+        on_delete=models.CASCADE,
         related_name="mail",
     )
     partner = models.ForeignKey(
-        Partner, verbose_name=_("recipient"), null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
+        Partner,
+        verbose_name=_("recipient"),
+        null=True,
+        blank=True,
+        on_delete=models.SET_NULL,
+        related_name="+",
     )
     to_address = models.CharField(_("to"), max_length=500)
     from_address = models.CharField(_("from"), max_length=500)
@@ -50,7 +66,11 @@ class OutgoingMail(BaseModel):
     headers = models.JSONField(_("headers"), default=dict, blank=True)
     attachments = models.ManyToManyField(Attachment, verbose_name=_("files"), blank=True, related_name="+")
     state = models.CharField(
-        _("state"), max_length=10, choices=OutgoingState.choices, default=OutgoingState.OUTGOING, editable=False
+        _("state"),
+        max_length=10,
+        choices=OutgoingState.choices,
+        default=OutgoingState.OUTGOING,
+        editable=False,
     )
     scheduled_at = models.DateTimeField(_("not before"), default=timezone.now)
     attempts = models.PositiveSmallIntegerField(_("attempts"), default=0, editable=False)
@@ -67,15 +87,22 @@ class OutgoingMail(BaseModel):
         ordering = ("-pk",)
         indexes = (
             models.Index(
-                fields=["scheduled_at", "id"], name="mail_outgoing_due", condition=Q(state=OutgoingState.OUTGOING)
+                fields=["scheduled_at", "id"],
+                name="mail_outgoing_due",
+                condition=Q(state=OutgoingState.OUTGOING),
             ),
-            models.Index(fields=["claimed_at"], name="mail_outgoing_stuck", condition=Q(state=OutgoingState.SENDING)),
+            models.Index(
+                fields=["claimed_at"], name="mail_outgoing_stuck", condition=Q(state=OutgoingState.SENDING)
+            ),
             models.Index(fields=["rfc_id"], name="mail_outgoing_rfc_id"),
         )
         constraints = (
-            models.CheckConstraint(condition=Q(state__in=OutgoingState.values), name="mail_outgoing_state_known"),
             models.CheckConstraint(
-                condition=~Q(state=OutgoingState.SENT) | Q(sent_at__isnull=False), name="mail_outgoing_sent_has_date"
+                condition=Q(state__in=OutgoingState.values), name="mail_outgoing_state_known"
+            ),
+            models.CheckConstraint(
+                condition=~Q(state=OutgoingState.SENT) | Q(sent_at__isnull=False),
+                name="mail_outgoing_sent_has_date",
             ),
         )
 

@@ -37,7 +37,9 @@ class AliasDomainService(RecordService[AliasDomain]):
         for record in records:
             if record.pk is None:
                 continue
-            taken = Alias.objects.filter(domain=record, local_part__in=(record.bounce, record.catchall)).first()
+            taken = Alias.objects.filter(
+                domain=record, local_part__in=(record.bounce, record.catchall)
+            ).first()
             if taken is not None:
                 raise ValidationFailed(
                     fields={"catchall": [_("%(address)s is an alias already.") % {"address": taken.address}]}
@@ -62,7 +64,9 @@ class AliasService(RecordService[Alias]):
         if RESETTING & values.keys():
             for record in records:
                 record.status, record.status_reason = AliasStatus.NOT_TESTED, ""
-            Alias.objects.filter(pk__in=[r.pk for r in records]).update(status=AliasStatus.NOT_TESTED, status_reason="")
+            Alias.objects.filter(pk__in=[r.pk for r in records]).update(
+                status=AliasStatus.NOT_TESTED, status_reason=""
+            )
 
     def validate(self, records: Sequence[Alias], actor: Actor) -> None:
         from apps.mail.targets import mail_targets
@@ -78,7 +82,7 @@ class AliasService(RecordService[Alias]):
                 known = ", ".join(mail_targets.codes()) or "-"
                 raise ValidationFailed(fields={"target": [_("Choose one of: %(known)s.") % {"known": known}]})
             if not isinstance(record.defaults, dict):
-                raise ValidationFailed(fields={"defaults": [_("Write an object, such as {\"project\": 3}.")]})
+                raise ValidationFailed(fields={"defaults": [_('Write an object, such as {"project": 3}.')]})
 
 
 def ensure_domain(company_pk: int | None) -> AliasDomain:
@@ -110,13 +114,18 @@ def ensure_alias(
     from apps.core.actor import system_actor
 
     writer = system_actor(
-        company_pk=getattr(owner, "company_id", None), user_pk=actor.user_pk, name=actor.name, channel=actor.channel
+        company_pk=getattr(owner, "company_id", None),
+        user_pk=actor.user_pk,
+        name=actor.name,
+        channel=actor.channel,
     )
     wanted = clean_local_part(local_part)
     service = service_for(Alias)
     if not wanted:
         if local_part.strip():
-            raise ValidationFailed(fields={"alias": [_("Use letters, digits, dot, plus, minus and underscore.")]})
+            raise ValidationFailed(
+                fields={"alias": [_("Use letters, digits, dot, plus, minus and underscore.")]}
+            )
         if known is not None:
             service.delete([known], actor=writer)
         return None

@@ -45,7 +45,9 @@ def record_report(parsed: ParsedMail, kind: Classification, *, actor: Actor) -> 
     if kind.kind is not MailKind.BOUNCE and not failed:
         return _("A report without a failure (%(kind)s).") % {"kind": kind.kind.value}
     waiting = _notifications(message)
-    addresses: list[tuple[str, ReportRecipient | None]] = [(normalise_address(item.address) or item.address.lower(), item) for item in failed]
+    addresses: list[tuple[str, ReportRecipient | None]] = [
+        (normalise_address(item.address) or item.address.lower(), item) for item in failed
+    ]
     if not addresses and len(waiting) == 1:
         partner = waiting[0].partner
         addresses = [(partner.email_normalized or "", None)]
@@ -54,7 +56,9 @@ def record_report(parsed: ParsedMail, kind: Classification, *, actor: Actor) -> 
         _note_bounce(address, reason or parsed.subject, message, waiting, actor=actor)
     if not addresses:
         return _("A delivery failure that names no address.")
-    return _("Not delivered to %(addresses)s.") % {"addresses": ", ".join(address for address, _item in addresses)}
+    return _("Not delivered to %(addresses)s.") % {
+        "addresses": ", ".join(address for address, _item in addresses)
+    }
 
 
 def _original(kind: Classification, parsed: ParsedMail) -> Message | None:
@@ -107,7 +111,8 @@ def _note_complaint(kind: Classification, message: Message | None) -> str:
             continue
         with transaction.atomic():
             AddressHealth.objects.update_or_create(
-                address=address, defaults={"blocked": True, "blocked_reason": kind.feedback_type or "complaint"}
+                address=address,
+                defaults={"blocked": True, "blocked_reason": kind.feedback_type or "complaint"},
             )
         blocked.append(address)
     if not blocked:

@@ -90,7 +90,9 @@ def _process(raw: bytes, parsed: ParsedMail, *, source: str, log: IncomingMail |
     with unit_of_work(actor) as work:
         log = _claim(parsed, source, log)
         if parsed.message_id and delivery.is_known(parsed.message_id):
-            return _close(log, IncomingState.IGNORED, _("A message with this Message-ID is here already."), DUPLICATE)
+            return _close(
+                log, IncomingState.IGNORED, _("A message with this Message-ID is here already."), DUPLICATE
+            )
         if parsed.is_loop_answer:
             return _close(log, IncomingState.IGNORED, _("An answer to one of our own notices."))
         kind = classify(parsed)
@@ -108,7 +110,10 @@ def _process(raw: bytes, parsed: ParsedMail, *, source: str, log: IncomingMail |
         if not plan.routes:
             log.raw = raw
             receipt = _close(
-                log, IncomingState.QUARANTINED, plan.lost or _("No possible route found."), exit_code=EX_NO_USER
+                log,
+                IncomingState.QUARANTINED,
+                plan.lost or _("No possible route found."),
+                exit_code=EX_NO_USER,
             )
             work.emit(MailQuarantined(log.pk, log.reason))
             return receipt
@@ -120,7 +125,11 @@ def _process(raw: bytes, parsed: ParsedMail, *, source: str, log: IncomingMail |
         log.created_record = outcome.created
         _close(log, IncomingState.ACCEPTED, outcome.reason)
     return Receipt(
-        IncomingState.ACCEPTED.value, outcome.reason, log.pk, tuple(outcome.records), tuple(outcome.message_pks)
+        IncomingState.ACCEPTED.value,
+        outcome.reason,
+        log.pk,
+        tuple(outcome.records),
+        tuple(outcome.message_pks),
     )
 
 
@@ -161,7 +170,13 @@ def _close(
 
 
 def _quarantine(
-    raw: bytes, digest: str, parsed: ParsedMail | None, source: str, reason: str, *, log: IncomingMail | None = None
+    raw: bytes,
+    digest: str,
+    parsed: ParsedMail | None,
+    source: str,
+    reason: str,
+    *,
+    log: IncomingMail | None = None,
 ) -> Receipt:
     """Keep the mail with its source; a row that is there already only gets the newest reason."""
     actor = system_actor(channel="mail", name="Mail gateway")

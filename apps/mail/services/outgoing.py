@@ -103,7 +103,9 @@ class _Context:
     """What the mails of a batch of messages have in common, read once."""
 
     def __init__(self, messages: Sequence[Message]) -> None:
-        self.refs = {m.pk: RecordRef(m.model, m.object_id) if m.model and m.object_id else None for m in messages}
+        self.refs = {
+            m.pk: RecordRef(m.model, m.object_id) if m.model and m.object_id else None for m in messages
+        }
         self.records = self._load({ref for ref in self.refs.values() if ref})
         self.aliases = self._addresses()
         self.ancestors = dict(
@@ -185,7 +187,9 @@ class _Context:
         answer = (self.aliases.get(ref) if ref else None) or domain.catchall_address
         document = message.record_name or _("your message")
         ancestor = self.ancestors.get(message.parent_id) if message.parent_id else None
-        references = " ".join(part for part in (thread_mark(ref, domain.name) if ref else "", ancestor) if part)
+        references = " ".join(
+            part for part in (thread_mark(ref, domain.name) if ref else "", ancestor) if part
+        )
         subject = message.subject or (f"Re: {document}" if message.parent_id else document)
         return OutgoingMail(
             message=message,

@@ -39,7 +39,9 @@ def replay_mails(mails: Sequence[IncomingMail], *, actor: Actor) -> None:
         try:
             parsed = parse_message(raw)
         except UnreadableMail as exc:
-            raise ValidationFailed(_("%(mail)s still cannot be read: %(reason)s") % {"mail": mail, "reason": exc.reason}) from exc
+            raise ValidationFailed(
+                _("%(mail)s still cannot be read: %(reason)s") % {"mail": mail, "reason": exc.reason}
+            ) from exc
         receipt = process(raw, parsed, source=mail.source, log=mail)
         if receipt.state == QUARANTINED:
             raise Conflict(_("%(mail)s: %(reason)s") % {"mail": mail, "reason": receipt.reason})
@@ -58,7 +60,9 @@ def replay_mails(mails: Sequence[IncomingMail], *, actor: Actor) -> None:
 )
 def discard_mails(mails: Sequence[IncomingMail], *, actor: Actor) -> None:
     """Throw mails in quarantine away, source and all."""
-    IncomingMail.objects.filter(pk__in=[mail.pk for mail in mails]).update(raw=None, state=IncomingState.DISCARDED)
+    IncomingMail.objects.filter(pk__in=[mail.pk for mail in mails]).update(
+        raw=None, state=IncomingState.DISCARDED
+    )
 
 
 def purge_job(run: Any) -> None:

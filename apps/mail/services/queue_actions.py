@@ -49,10 +49,14 @@ def retry_mails(mails: Sequence[OutgoingMail], *, actor: Actor) -> None:
 )
 def cancel_mails(mails: Sequence[OutgoingMail], *, actor: Actor) -> None:
     """Send these mails no more."""
-    Notification.objects.filter(mail__in=[mail.pk for mail in mails]).update(status=NotificationStatus.CANCELED)
+    Notification.objects.filter(mail__in=[mail.pk for mail in mails]).update(
+        status=NotificationStatus.CANCELED
+    )
 
 
-@action(AddressHealth, name="unblock", permission="unblock", title=_("Write to it again"), icon="mark_email_read")
+@action(
+    AddressHealth, name="unblock", permission="unblock", title=_("Write to it again"), icon="mark_email_read"
+)
 def unblock_addresses(addresses: Sequence[AddressHealth], *, actor: Actor) -> None:
     """Forget complaints and bounces of these addresses."""
     AddressHealth.objects.filter(pk__in=[address.pk for address in addresses]).update(

@@ -25,21 +25,37 @@ def _answer_address(parsed: ParsedMail) -> str:
         return ""
     address = parsed.return_path or (parsed.from_.email if parsed.from_ else "")
     normal = normalise_address(address)
-    if not normal or own_addresses([normal]) or AddressHealth.objects.filter(address=normal, blocked=True).exists():
+    if (
+        not normal
+        or own_addresses([normal])
+        or AddressHealth.objects.filter(address=normal, blocked=True).exists()
+    ):
         return ""
     return address
 
 
 def send_refusal(parsed: ParsedMail, reason: str, *, actor: Actor, own_text: str = "") -> bool:
     """Tell the sender why his mail was not taken; answers whether somebody was told."""
-    return _send(parsed, _("Your message was not accepted: %(subject)s") % {"subject": parsed.subject}, reason,
-                 own_text=own_text, actor=actor, is_loop=False)
+    return _send(
+        parsed,
+        _("Your message was not accepted: %(subject)s") % {"subject": parsed.subject},
+        reason,
+        own_text=own_text,
+        actor=actor,
+        is_loop=False,
+    )
 
 
 def send_loop_notice(parsed: ParsedMail, reason: str, *, actor: Actor) -> bool:
     """Tell a sender once that the gateway takes no more from him for now; answers to it are ignored."""
-    return _send(parsed, _("Too many messages: %(subject)s") % {"subject": parsed.subject}, reason, own_text="",
-                 actor=actor, is_loop=True)
+    return _send(
+        parsed,
+        _("Too many messages: %(subject)s") % {"subject": parsed.subject},
+        reason,
+        own_text="",
+        actor=actor,
+        is_loop=True,
+    )
 
 
 def _send(

@@ -40,15 +40,15 @@ def route(parsed: ParsedMail, kind: Classification, domains: Sequence[AliasDomai
         return plan
 
     if answered is not None:
-        elsewhere = [alias for alias in aliases if _addressed(alias, to) and alias.target != answered.ref.model]
+        elsewhere = [
+            alias for alias in aliases if _addressed(alias, to) and alias.target != answered.ref.model
+        ]
         if elsewhere:
             aliases = elsewhere  # forwarded to another kind of record: not an answer
         else:
             same = next((alias for alias in aliases if alias.target == answered.ref.model), None)
             plan.routes = [
-                Route(
-                    alias_pk=same.pk if same else None, reply_to=answered.ref, parent_pk=answered.parent_pk
-                )
+                Route(alias_pk=same.pk if same else None, reply_to=answered.ref, parent_pk=answered.parent_pk)
             ]
             return plan
 
@@ -98,7 +98,9 @@ def _answered(parsed: ParsedMail) -> _Answered | None:
         return None
     known = {
         row.message_id: row
-        for row in Message.objects.filter(message_id__in=wanted).only("pk", "message_id", "model", "object_id")
+        for row in Message.objects.filter(message_id__in=wanted).only(
+            "pk", "message_id", "model", "object_id"
+        )
     }
     for message_id in wanted:
         row = known.get(message_id)

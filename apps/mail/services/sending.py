@@ -132,7 +132,11 @@ def _send_one(mail: OutgoingMail, files: Sequence[Attachment], connection: BaseE
         if 400 <= code < 500:
             _postpone(mail, FailureType.SMTP, f"{code} {text}")
         else:
-            kind = FailureType.EMAIL_INVALID if isinstance(exc, smtplib.SMTPRecipientsRefused) else FailureType.SMTP
+            kind = (
+                FailureType.EMAIL_INVALID
+                if isinstance(exc, smtplib.SMTPRecipientsRefused)
+                else FailureType.SMTP
+            )
             _fail(mail, kind, f"{code} {text}")
         return code != SHUTTING_DOWN
     except FileNotFoundError as exc:
@@ -152,8 +156,12 @@ def _send_one(mail: OutgoingMail, files: Sequence[Attachment], connection: BaseE
 def _done(mail: OutgoingMail) -> None:
     with transaction.atomic():
         OutgoingMail.objects.filter(pk=mail.pk).update(
-            state=OutgoingState.SENT, sent_at=timezone.now(), claimed_at=None, attempts=mail.attempts + 1,
-            failure_type="", failure_reason="",
+            state=OutgoingState.SENT,
+            sent_at=timezone.now(),
+            claimed_at=None,
+            attempts=mail.attempts + 1,
+            failure_type="",
+            failure_reason="",
         )
         _tell(mail, NotificationStatus.SENT)
 
@@ -177,7 +185,10 @@ def _postpone(mail: OutgoingMail, failure: str, reason: str) -> None:
 def _fail(mail: OutgoingMail, failure: str, reason: str) -> None:
     with transaction.atomic():
         OutgoingMail.objects.filter(pk=mail.pk).update(
-            state=OutgoingState.EXCEPTION, claimed_at=None, attempts=mail.attempts + 1, failure_type=failure,
+            state=OutgoingState.EXCEPTION,
+            claimed_at=None,
+            attempts=mail.attempts + 1,
+            failure_type=failure,
             failure_reason=reason[:2000],
         )
         _tell(mail, NotificationStatus.EXCEPTION, failure, reason)
@@ -199,5 +210,7 @@ def release_stuck() -> int:
             )
         )
         for mail in stuck:
-            _fail(mail, FailureType.UNKNOWN, _("Sending was interrupted; whether the mail left is not known."))
+            _fail(
+                mail, FailureType.UNKNOWN, _("Sending was interrupted; whether the mail left is not known.")
+            )
     return len(stuck)

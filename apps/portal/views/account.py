@@ -50,7 +50,9 @@ class AccountForm(forms.Form):
     zipcode = forms.CharField(label=gettext_lazy("Postal code"), max_length=24, required=False)
     city = forms.CharField(label=gettext_lazy("City"), max_length=120)
     country_id: Any = forms.ModelChoiceField(label=gettext_lazy("Country"), queryset=None, empty_label="–")
-    state_id: Any = forms.ModelChoiceField(label=gettext_lazy("State"), queryset=None, required=False, empty_label="–")
+    state_id: Any = forms.ModelChoiceField(
+        label=gettext_lazy("State"), queryset=None, required=False, empty_label="–"
+    )
 
     def __init__(self, *args: Any, partner: Partner, frozen: frozenset[str], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -73,7 +75,9 @@ class AccountForm(forms.Form):
         """Fields of the contact; frozen ones are left out."""
         inner = {page: name for name, page in PAGE_NAMES.items()}
         return {
-            inner.get(name, name): self.cleaned_data[name] for name, field in self.fields.items() if not field.disabled
+            inner.get(name, name): self.cleaned_data[name]
+            for name, field in self.fields.items()
+            if not field.disabled
         }
 
 
@@ -85,7 +89,9 @@ def states_of(country: str) -> Any:
 
 def frozen_fields(partner: Partner, actor: Actor) -> frozenset[str]:
     """Fields that are not the customer's to change: those of his organisation, and what other modules hold on to."""
-    frozen = {name for names in collect_frozen_account_fields.run(partner=partner, actor=actor) for name in names}
+    frozen = {
+        name for names in collect_frozen_account_fields.run(partner=partner, actor=actor) for name in names
+    }
     if partner.parent_id is not None:
         frozen |= set(OF_THE_ORGANISATION)
     return frozenset(frozen)

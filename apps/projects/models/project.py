@@ -78,7 +78,17 @@ class Project(ArchivableMixin, CompanySharedMixin, CustomFieldsMixin, BaseModel)
     """
 
     erp: ClassVar[ModelOptions] = ModelOptions(
-        tracked=("name", "partner", "manager", "privacy", "stage", "date_start", "date_end", "last_status", "active"),
+        tracked=(
+            "name",
+            "partner",
+            "manager",
+            "privacy",
+            "stage",
+            "date_start",
+            "date_end",
+            "last_status",
+            "active",
+        ),
         search=(SearchField("name", "A"),),
         secret=("access_token",),
         thread=True,
@@ -87,7 +97,9 @@ class Project(ArchivableMixin, CompanySharedMixin, CustomFieldsMixin, BaseModel)
     name = models.CharField(_("name"), max_length=255)
     sequence = models.PositiveIntegerField(_("sequence"), default=10)
     color = models.PositiveSmallIntegerField(_("colour"), default=0)
-    description = models.TextField(_("description"), blank=True, help_text=_("HTML; unsafe parts are removed."))
+    description = models.TextField(
+        _("description"), blank=True, help_text=_("HTML; unsafe parts are removed.")
+    )
     label_tasks = models.CharField(_("name of the tasks"), max_length=60, default="Tasks")
     partner = models.ForeignKey(
         "contacts.Partner",
@@ -105,7 +117,9 @@ class Project(ArchivableMixin, CompanySharedMixin, CustomFieldsMixin, BaseModel)
         on_delete=models.SET_NULL,
         related_name="managed_projects",
     )
-    privacy = models.CharField(_("visible to"), max_length=10, choices=Privacy.choices, default=Privacy.PORTAL)
+    privacy = models.CharField(
+        _("visible to"), max_length=10, choices=Privacy.choices, default=Privacy.PORTAL
+    )
     date_start = models.DateField(_("start"), null=True, blank=True)
     date_end = models.DateField(_("end"), null=True, blank=True)
     stage = models.ForeignKey(
@@ -239,7 +253,11 @@ class ProjectCollaborator(BaseModel):
     erp: ClassVar[ModelOptions] = ModelOptions(exempt={"company": OF_A_PROJECT})
 
     project = models.ForeignKey(
-        Project, verbose_name=_("project"), on_delete=models.CASCADE, related_name="collaborators", db_index=False
+        Project,
+        verbose_name=_("project"),
+        on_delete=models.CASCADE,
+        related_name="collaborators",
+        db_index=False,
     )
     partner = models.ForeignKey(
         "contacts.Partner",
@@ -320,7 +338,9 @@ class ProjectUpdate(BaseModel):
         search=(SearchField("name", "A"),), thread=True, exempt={"company": OF_A_PROJECT}
     )
 
-    project = models.ForeignKey(Project, verbose_name=_("project"), on_delete=models.CASCADE, related_name="updates")
+    project = models.ForeignKey(
+        Project, verbose_name=_("project"), on_delete=models.CASCADE, related_name="updates"
+    )
     name = models.CharField(_("title"), max_length=255)
     status = models.CharField(
         _("status"), max_length=10, choices=ProjectStatus.choices, default=ProjectStatus.ON_TRACK

@@ -33,7 +33,9 @@ class TaskStage(ArchivableMixin, BaseModel):
 
     erp: ClassVar[ModelOptions] = ModelOptions(
         search=(SearchField("name", "A"),),
-        exempt={"company": "a stage may serve projects of several companies; it holds a name and nothing else"},
+        exempt={
+            "company": "a stage may serve projects of several companies; it holds a name and nothing else"
+        },
     )
 
     name = models.CharField(_("name"), max_length=120)

@@ -45,15 +45,28 @@ class Task(ArchivableMixin, CompanySharedMixin, CustomFieldsMixin, BaseModel):
     """
 
     erp: ClassVar[ModelOptions] = ModelOptions(
-        tracked=("name", "project", "stage", "state", "priority", "assignees", "partner", "milestone", "date_deadline",
-                 "parent", "active"),
+        tracked=(
+            "name",
+            "project",
+            "stage",
+            "state",
+            "priority",
+            "assignees",
+            "partner",
+            "milestone",
+            "date_deadline",
+            "parent",
+            "active",
+        ),
         search=(SearchField("name", "A"),),
         secret=("access_token",),
         thread=True,
     )
 
     name = models.CharField(_("title"), max_length=NAME_LENGTH)
-    description = models.TextField(_("description"), blank=True, help_text=_("HTML; unsafe parts are removed."))
+    description = models.TextField(
+        _("description"), blank=True, help_text=_("HTML; unsafe parts are removed.")
+    )
     project = models.ForeignKey(
         Project,
         verbose_name=_("project"),
@@ -84,8 +97,12 @@ class Task(ArchivableMixin, CompanySharedMixin, CustomFieldsMixin, BaseModel):
         on_delete=models.PROTECT,
         related_name="tasks",
     )
-    state = models.CharField(_("state"), max_length=20, choices=TaskState.choices, default=TaskState.IN_PROGRESS)
-    priority = models.PositiveSmallIntegerField(_("priority"), choices=Priority.choices, default=Priority.NORMAL)
+    state = models.CharField(
+        _("state"), max_length=20, choices=TaskState.choices, default=TaskState.IN_PROGRESS
+    )
+    priority = models.PositiveSmallIntegerField(
+        _("priority"), choices=Priority.choices, default=Priority.NORMAL
+    )
     sequence = models.PositiveIntegerField(_("sequence"), default=10)
     color = models.PositiveSmallIntegerField(_("colour"), default=0)
     tags = models.ManyToManyField(ProjectTag, verbose_name=_("tags"), related_name="tasks", blank=True)
@@ -146,7 +163,8 @@ class Task(ArchivableMixin, CompanySharedMixin, CustomFieldsMixin, BaseModel):
                 violation_error_message=_("A private task cannot have a parent task."),
             ),
             models.CheckConstraint(
-                condition=models.Q(project__isnull=False) | models.Q(stage__isnull=True, milestone__isnull=True),
+                condition=models.Q(project__isnull=False)
+                | models.Q(stage__isnull=True, milestone__isnull=True),
                 name="projects_task_private_unstaged",
                 violation_error_message=_("A private task has neither a stage nor a milestone."),
             ),
@@ -190,7 +208,8 @@ class Task(ArchivableMixin, CompanySharedMixin, CustomFieldsMixin, BaseModel):
                 condition=models.Q(active=True),
             ),
             models.Index(
-                fields=["project", "-priority", "sequence", "date_deadline", "-id"], name="projects_task_of_project"
+                fields=["project", "-priority", "sequence", "date_deadline", "-id"],
+                name="projects_task_of_project",
             ),
             models.Index(
                 fields=["project", "stage", "-priority", "sequence", "date_deadline", "-id"],
@@ -202,12 +221,18 @@ class Task(ArchivableMixin, CompanySharedMixin, CustomFieldsMixin, BaseModel):
                 condition=models.Q(active=True, date_closed__isnull=True, date_deadline__isnull=False),
             ),
             models.Index(fields=["-created_at", "-id"], name="projects_task_newest"),
-            models.Index(fields=["parent"], name="projects_task_parts", condition=models.Q(parent__isnull=False)),
             models.Index(
-                fields=["milestone"], name="projects_task_milestone", condition=models.Q(milestone__isnull=False)
+                fields=["parent"], name="projects_task_parts", condition=models.Q(parent__isnull=False)
             ),
             models.Index(
-                fields=["partner", "-id"], name="projects_task_customer", condition=models.Q(partner__isnull=False)
+                fields=["milestone"],
+                name="projects_task_milestone",
+                condition=models.Q(milestone__isnull=False),
+            ),
+            models.Index(
+                fields=["partner", "-id"],
+                name="projects_task_customer",
+                condition=models.Q(partner__isnull=False),
             ),
         )
 
@@ -309,7 +334,12 @@ class TaskStageHistory(models.Model):
         Project, null=True, on_delete=models.DO_NOTHING, db_constraint=False, db_index=False, related_name="+"
     )
     stage = models.ForeignKey(
-        TaskStage, null=True, on_delete=models.DO_NOTHING, db_constraint=False, db_index=False, related_name="+"
+        TaskStage,
+        null=True,
+        on_delete=models.DO_NOTHING,
+        db_constraint=False,
+        db_index=False,
+        related_name="+",
     )
     state = models.CharField(_("state"), max_length=20)
     user_pk = models.BigIntegerField(_("by"), null=True)

@@ -15,8 +15,10 @@ def portal_projects(actor: Actor) -> QuerySet[Project]:
 
 def portal_tasks(actor: Actor) -> QuerySet[Task]:
     """Tasks in projects; an employee's private to-dos are no business of the portal."""
-    return visible(Task, actor).filter(active=True, project__isnull=False).select_related(
-        "project", "stage", "milestone", "partner"
+    return (
+        visible(Task, actor)
+        .filter(active=True, project__isnull=False)
+        .select_related("project", "stage", "milestone", "partner")
     )
 
 

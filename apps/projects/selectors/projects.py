@@ -76,6 +76,8 @@ def aliases_of_projects(project_pks: Collection[int]) -> dict[int, str]:
 
 def favourites_of(project_pks: Iterable[int], actor: Actor) -> set[int]:
     """Those of the projects that are the actor's favourites."""
+    if actor.user_pk is None:
+        return set()
     links = Project.favourite_of.through.objects.filter(user_id=actor.user_pk, project__in=list(project_pks))
     return set(links.values_list("project_id", flat=True))
 

@@ -113,7 +113,7 @@ def board_columns(rows: QuerySet[Task], project: Project, *, limit: int = 20) ->
     stages = list(project.stages.order_by("sequence", "pk"))
     counted = rows.order_by().values("stage_id").annotate(n=Count("pk"))
     counts = {row["stage_id"]: row["n"] for row in counted}
-    order = [F("priority").desc(), "sequence", F("date_deadline").asc(), F("pk").desc()]
+    order = [F("priority").desc(), F("sequence").asc(), F("date_deadline").asc(), F("pk").desc()]
     ranked = rows.annotate(place=Window(RowNumber(), partition_by="stage_id", order_by=order))
     shown: dict[int | None, list[Task]] = defaultdict(list)
     for task in ranked.filter(place__lte=limit).order_by("place"):

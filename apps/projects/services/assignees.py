@@ -21,22 +21,30 @@ def check_assignable(user_pks: Collection[int]) -> None:
     """New assignees are active employees. One query."""
     if not user_pks:
         return
-    found = User.objects.filter(pk__in=user_pks, kind=UserKind.INTERNAL, active=True).values_list("pk", flat=True)
+    found = User.objects.filter(pk__in=user_pks, kind=UserKind.INTERNAL, active=True).values_list(
+        "pk", flat=True
+    )
     refused = sorted(set(user_pks) - set(found))
     if refused:
-        text = _("Only active employees can be assigned; not so: %(pks)s.") % {"pks": ", ".join(map(str, refused))}
+        text = _("Only active employees can be assigned; not so: %(pks)s.") % {
+            "pks": ", ".join(map(str, refused))
+        }
         raise ValidationFailed(fields={"assignees": [text]})
 
 
 def assignees_of(task_pks: Iterable[int]) -> dict[int, set[int]]:
     """Primary keys of the assigned users by task. One query."""
     held: dict[int, set[int]] = {pk: set() for pk in task_pks}
-    for task_pk, user_pk in TaskAssignee.objects.filter(task__in=list(held)).values_list("task_id", "user_id"):
+    for task_pk, user_pk in TaskAssignee.objects.filter(task__in=list(held)).values_list(
+        "task_id", "user_id"
+    ):
         held[task_pk].add(user_pk)
     return held
 
 
-def set_assignees(tasks: Sequence[Task], user_pks: Collection[int], *, actor: Actor, keep: bool = False) -> None:
+def set_assignees(
+    tasks: Sequence[Task], user_pks: Collection[int], *, actor: Actor, keep: bool = False
+) -> None:
     """Make these users the assignees of locked tasks, besides those who are when ``keep``. For the actions."""
     held = assignees_of(task.pk for task in tasks)
     wanted = {pk: set(user_pks) | (users if keep else set()) for pk, users in held.items()}
@@ -46,7 +54,11 @@ def set_assignees(tasks: Sequence[Task], user_pks: Collection[int], *, actor: Ac
             links = TaskAssignee.objects.filter(task__in=list(held))
             links.exclude(user__in=set(user_pks)).delete()
         TaskAssignee.objects.bulk_create(
-            [TaskAssignee(task_id=pk, user_id=user) for pk in sorted(held) for user in sorted(wanted[pk] - held[pk])],
+            [
+                TaskAssignee(task_id=pk, user_id=user)
+                for pk in sorted(held)
+                for user in sorted(wanted[pk] - held[pk])
+            ],
             ignore_conflicts=True,
         )
         for task in tasks:

@@ -32,9 +32,15 @@ def privacy_changed(projects: Sequence[Project], *, before: Mapping[int, str], a
     its tasks.
     """
     managed = [p for p in projects if p.privacy == Privacy.FOLLOWERS and p.manager_id is not None]
-    partners = dict(
-        Partner._base_manager.filter(user__in={p.manager_id for p in managed}).values_list("user_id", "pk")
-    ) if managed else {}
+    partners = (
+        dict(
+            Partner._base_manager.filter(user__in={p.manager_id for p in managed}).values_list(
+                "user_id", "pk"
+            )
+        )
+        if managed
+        else {}
+    )
     opened = [p for p in projects if p.privacy == Privacy.PORTAL]
     pairs = [(ref_of(p), partners[p.manager_id]) for p in managed if p.manager_id in partners]
     pairs += [(ref_of(p), p.partner_id) for p in opened if p.partner_id is not None]

@@ -37,7 +37,9 @@ class TaskTarget(MailTarget):
         values = {name.removesuffix("_id"): value for name, value in defaults.items()}
         project = Project._base_manager.filter(pk=values["project"]).first() if "project" in values else owner
         if not isinstance(project, Project):
-            raise ValidationFailed(_("The alias leads to no project."), fields={"project": [_("No such project.")]})
+            raise ValidationFailed(
+                _("The alias leads to no project."), fields={"project": [_("No such project.")]}
+            )
         values |= {
             "name": (mail.subject.strip() or str(NO_SUBJECT))[:NAME_LENGTH],
             "project": project,
@@ -66,7 +68,9 @@ def _cc(held: str, mail: MailView) -> str:
         if address.email.lower() not in seen:
             seen.add(address.email.lower())
             kept.append((address.name, address.email))
-    return ", ".join(formataddr(pair, charset="utf-8") if pair[0].isascii() else f"{pair[0]} <{pair[1]}>" for pair in kept)
+    return ", ".join(
+        formataddr(pair, charset="utf-8") if pair[0].isascii() else f"{pair[0]} <{pair[1]}>" for pair in kept
+    )
 
 
 mail_targets.register(LABEL, TaskTarget())

@@ -29,17 +29,22 @@ READ, EDIT_FOLLOWED, EDIT = "read", "edit_limited", "edit"
 @action(Project, permission="favourite", title=gettext_lazy("Favourite"), icon="star")
 def toggle_favourite(projects: Sequence[Project], *, actor: Actor) -> None:
     """Put the projects on one's own list of favourites, or take those off that are on it."""
+    if actor.user_pk is None:
+        raise ValidationFailed(_("Only somebody who is signed in has favourites."))
     links = Project.favourite_of.through
     mine = links.objects.filter(user_id=actor.user_pk, project__in=projects)
     held = set(mine.values_list("project_id", flat=True))
     mine.delete()
     links.objects.bulk_create(
-        [links(project_id=p.pk, user_id=actor.user_pk) for p in projects if p.pk not in held], ignore_conflicts=True
+        [links(project_id=p.pk, user_id=actor.user_pk) for p in projects if p.pk not in held],
+        ignore_conflicts=True,
     )
 
 
 @action(Project, permission="change", title=gettext_lazy("Set status"), icon="monitoring")
-def set_status(projects: Sequence[Project], *, actor: Actor, status: str, name: str = "", description: str = "") -> None:
+def set_status(
+    projects: Sequence[Project], *, actor: Actor, status: str, name: str = "", description: str = ""
+) -> None:
     """Report how the projects stand: makes a project update."""
     if status not in ProjectStatus.values or status == ProjectStatus.TO_DEFINE:
         raise ValidationFailed(fields={"status": [_("Choose a status.")]})
@@ -51,8 +56,12 @@ def set_status(projects: Sequence[Project], *, actor: Actor, status: str, name: 
         project.refresh_from_db(fields=["last_update", "last_status"])
 
 
-@action(Project, permission="change", title=gettext_lazy("E-mail address"), icon="alternate_email", bulk=False)
-def set_alias(projects: Sequence[Project], *, actor: Actor, local_part: str, policy: str = "everyone") -> None:
+@action(
+    Project, permission="change", title=gettext_lazy("E-mail address"), icon="alternate_email", bulk=False
+)
+def set_alias(
+    projects: Sequence[Project], *, actor: Actor, local_part: str, policy: str = "everyone"
+) -> None:
     """Mail to this address becomes a task of the project. ``policy``: everyone, partners or followers. An empty
     local part takes the address away."""
     for project in projects:
@@ -87,7 +96,10 @@ def share(projects: Sequence[Project], *, actor: Actor, partners: list[Partner],
             for pk in pks
         ]
         ProjectCollaborator.objects.bulk_create(
-            rows, update_conflicts=True, unique_fields=["project", "partner"], update_fields=["limited", "updated_by"]
+            rows,
+            update_conflicts=True,
+            unique_fields=["project", "partner"],
+            update_fields=["limited", "updated_by"],
         )
     follow(projects, pks, actor=actor)
 

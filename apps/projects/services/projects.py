@@ -37,13 +37,16 @@ class ProjectService(RecordService[Project]):
 
     def prepare_create(self, rows: list[Values], actor: Actor) -> None:
         partners = dict(
-            Partner._base_manager.filter(pk__in={pk_of(row.get("partner")) for row in rows} - {None}).values_list(
-                "pk", "company_id"
-            )
+            Partner._base_manager.filter(
+                pk__in={pk_of(row.get("partner")) for row in rows} - {None}
+            ).values_list("pk", "company_id")
         )
         unstaged = [row for row in rows if not row.get("stages")]
         stages = TaskStage.objects.bulk_create(
-            [TaskStage(name=_("New"), created_by_id=actor.user_pk, updated_by_id=actor.user_pk) for _row in unstaged]
+            [
+                TaskStage(name=_("New"), created_by_id=actor.user_pk, updated_by_id=actor.user_pk)
+                for _row in unstaged
+            ]
         )
         for row, stage in zip(unstaged, stages, strict=True):
             row["stages"] = [stage.pk]
@@ -69,7 +72,9 @@ class ProjectService(RecordService[Project]):
         if "company" in values:
             defer_company_guards()
         elif values.get("partner") is not None and all(record.company_id is None for record in records):
-            company = Partner._base_manager.filter(pk=pk_of(values["partner"])).values_list("company", flat=True)
+            company = Partner._base_manager.filter(pk=pk_of(values["partner"])).values_list(
+                "company", flat=True
+            )
             if (pk := company.first()) is not None:
                 values["company"] = pk
                 defer_company_guards()
@@ -91,10 +96,14 @@ class ProjectService(RecordService[Project]):
         privacy_changed(records, before={}, actor=actor)
 
     def after_update(
-        self, records: Sequence[Project], before: Mapping[Any, Mapping[str, Any]], values: Values, actor: Actor
+        self,
+        records: Sequence[Project],
+        before: Mapping[Any, Mapping[str, Any]],
+        values: Values,
+        actor: Actor,
     ) -> None:
         def changed(name: str) -> list[Project]:
-            attribute = Project._meta.get_field(name).attname
+            attribute = f"{name}_id" if name == "company" else name
             return [r for r in records if name in values and before[r.pk][name] != getattr(r, attribute)]
 
         if "company" in values:

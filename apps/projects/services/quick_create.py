@@ -31,7 +31,9 @@ _MARKED = re.compile(r"([#@])(\S+)\Z")
 def parse_quick(line: str) -> QuickTask:
     """Split a line into title and marks; without a proper title the whole line is the title."""
     words = line.split()
-    rest, tags, users = list(words), [], []
+    rest = list(words)
+    tags: list[str] = []
+    users: list[str] = []
     hours, urgent = Decimal(0), False
     while rest:
         word = rest[-1]

@@ -41,7 +41,8 @@ class TaskStageService(RecordService[TaskStage]):
         if held:
             names = ", ".join(sorted(stage.name for stage in records if stage.pk in held))
             raise Conflict(
-                _("There are tasks in the stage %(names)s. Move them, or archive the stage.") % {"names": names},
+                _("There are tasks in the stage %(names)s. Move them, or archive the stage.")
+                % {"names": names},
                 code="in_use",
             )
 

@@ -77,10 +77,14 @@ def reopen(tasks: Sequence[Task], *, actor: Actor) -> None:
     now = timezone.now()
     values = {"state": TaskState.IN_PROGRESS.value, "date_closed": None, "date_last_stage_update": now}
     folded = set(
-        TaskStage.objects.filter(pk__in={task.stage_id for task in tasks}, fold=True).values_list("pk", flat=True)
+        TaskStage.objects.filter(pk__in={task.stage_id for task in tasks}, fold=True).values_list(
+            "pk", flat=True
+        )
     )
     write_tasks([t for t in tasks if t.stage_id in folded], values, actor, bump=False)
-    write_tasks([t for t in tasks if t.stage_id not in folded], {**values, "date_end": None}, actor, bump=False)
+    write_tasks(
+        [t for t in tasks if t.stage_id not in folded], {**values, "date_end": None}, actor, bump=False
+    )
     for pk, state in refresh_waiting([t.pk for t in tasks], actor=actor, bump=False).items():
         next(t for t in tasks if t.pk == pk).state = state
     refresh_dependents(tasks, actor=actor)
@@ -138,7 +142,7 @@ def move_stage(tasks: Sequence[Task], *, actor: Actor, stage: TaskStage) -> None
     """Put the tasks into a stage of their project. Open ones start afresh there, waiting ones keep waiting."""
     stage_pk = pk_of(stage)
     check_targets(Task, {"stage": [stage_pk]}, actor)
-    pairs = stage_pairs({task.project_id for task in tasks} - {None})
+    pairs = stage_pairs({task.project_id for task in tasks if task.project_id is not None})
     if any((task.project_id, stage_pk) not in pairs for task in tasks):
         raise ValidationFailed(fields={"stage": [_("The project of the task does not use this stage.")]})
     moved = [task for task in tasks if task.stage_id != stage_pk]

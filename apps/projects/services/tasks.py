@@ -110,7 +110,11 @@ class TaskService(RecordService[Task]):
                 row["stage"] = firsts.get(project.pk)
             if row.get("company") is None:
                 row["company"] = partners.get(pk_of(row.get("partner")))
-            stage = row["stage"] if isinstance(row.get("stage"), TaskStage) else stages.get(pk_of(row.get("stage")))
+            stage = (
+                row["stage"]
+                if isinstance(row.get("stage"), TaskStage)
+                else stages.get(pk_of(row.get("stage")))
+            )
             _stamp_new(row, stage, now)
         _clean_texts(rows)
         for row in rows:
@@ -120,10 +124,14 @@ class TaskService(RecordService[Task]):
         _check_stage_and_milestone(rows, numbered=len(rows) > 1)
 
     def after_create(self, records: Sequence[Task], rows: Sequence[Values], actor: Actor) -> None:
-        blocked = {record.pk: record for record, row in zip(records, rows, strict=True) if row.get("depends_on")}
+        blocked = {
+            record.pk: record for record, row in zip(records, rows, strict=True) if row.get("depends_on")
+        }
         for pk, state in refresh_waiting(blocked, actor=actor, bump=False).items():
             blocked[pk].state = state
-        added = {r.pk: {pk_of(u) for u in row.get("assignees") or ()} for r, row in zip(records, rows, strict=True)}
+        added = {
+            r.pk: {pk_of(u) for u in row.get("assignees") or ()} for r, row in zip(records, rows, strict=True)
+        }
         announce_assignees(records, added, actor=actor)
 
     # ----------------------------------------------------------------- update
@@ -197,14 +205,18 @@ class TaskService(RecordService[Task]):
         if parent_pk in own or parent_pk in descendants_of(own):
             raise ValidationFailed(fields={"parent": [_("A task cannot be a part of itself.")]})
         if "project" not in values and all(record.project_id is None for record in records):
-            values["project"] = Task._base_manager.filter(pk=parent_pk).values_list("project", flat=True).first()
+            values["project"] = (
+                Task._base_manager.filter(pk=parent_pk).values_list("project", flat=True).first()
+            )
 
     def _prepare_project(self, records: Sequence[Task], values: Values) -> None:
         project_pk = pk_of(values["project"])
         if project_pk is None:
             own = [record.pk for record in records]
             if Task._base_manager.filter(parent__in=own, project__isnull=False).exists():
-                raise ValidationFailed(fields={"project": [_("A task with sub-tasks cannot become private.")]})
+                raise ValidationFailed(
+                    fields={"project": [_("A task with sub-tasks cannot become private.")]}
+                )
             values |= {"parent": None, "stage": None, "milestone": None, "display_in_project": True}
             values.setdefault("partner", None)
             return
@@ -228,10 +240,10 @@ class TaskService(RecordService[Task]):
             ended = record.is_closed or record.stage_id in folded
             record.date_end = (now if entered else was.date_end or now) if ended else None
         for record in records:
-            was = getattr(record, "_was", None)
-            if was is not None and was.will_be_assigned is not None:
-                since = (was.date_assign if was.assigned else None) or now
-                record.date_assign = since if was.will_be_assigned else None
+            held: _Was | None = getattr(record, "_was", None)
+            if held is not None and held.will_be_assigned is not None:
+                since = (held.date_assign if held.assigned else None) or now
+                record.date_assign = since if held.will_be_assigned else None
 
     def after_update(
         self, records: Sequence[Task], before: Mapping[Any, Mapping[str, Any]], values: Values, actor: Actor
@@ -274,7 +286,9 @@ class TaskService(RecordService[Task]):
             Task._base_manager.filter(pk__in={t.parent_id for t in moved}).values_list("pk", "project_id")
         )
         apart = [t for t in moved if t.parent_id and parents.get(t.parent_id) != project_pk]
-        write_tasks([t for t in apart if not t.display_in_project], {"display_in_project": True}, actor, bump=False)
+        write_tasks(
+            [t for t in apart if not t.display_in_project], {"display_in_project": True}, actor, bump=False
+        )
         parts = list(
             Task._base_manager.filter(pk__in=following_parts_of(t.pk for t in moved))
             .order_by("pk")
@@ -297,15 +311,23 @@ class TaskService(RecordService[Task]):
         if "milestone" not in values:
             return
         changed = {r.pk: r for r in records if before[r.pk]["milestone"] != r.milestone_id}
-        children = Task._base_manager.filter(parent__in=changed).order_by("pk").select_for_update(of=("self",))
+        children = (
+            Task._base_manager.filter(parent__in=changed).order_by("pk").select_for_update(of=("self",))
+        )
         pairs = []
         for child in children:
-            parent = changed[child.parent_id]
+            parent = changed[child.parent_id or 0]
             old = before[parent.pk]["milestone"]
-            if not child.is_closed and child.project_id == parent.project_id and child.milestone_id in (None, old):
+            if (
+                not child.is_closed
+                and child.project_id == parent.project_id
+                and child.milestone_id in (None, old)
+            ):
                 pairs.append((child, parent.milestone_id))
         for milestone_pk, group in in_groups(pairs).items():
-            write_tasks([t for t in group if t.milestone_id != milestone_pk], {"milestone_id": milestone_pk}, actor)
+            write_tasks(
+                [t for t in group if t.milestone_id != milestone_pk], {"milestone_id": milestone_pk}, actor
+            )
 
     def _announce(
         self,
@@ -388,7 +410,9 @@ def _companies_of_partners(
     return _companies_of(pks) if pks else {}
 
 
-def _fill_from_parent_and_project(row: Values, parent: Task | None, project: Project | None, actor: Actor) -> None:
+def _fill_from_parent_and_project(
+    row: Values, parent: Task | None, project: Project | None, actor: Actor
+) -> None:
     same = parent is not None and project is not None and parent.project_id == project.pk
     if parent is not None and same:
         row.setdefault("display_in_project", False)
@@ -437,8 +461,9 @@ def _check_stage_and_milestone(rows: Sequence[Values], *, numbered: bool) -> Non
     asked = [(number, row) for number, row in enumerate(rows) if row.get("stage") or row.get("milestone")]
     pairs = stage_pairs({pk_of(row.get("project")) for _n, row in asked} - {None})
     milestones = dict(
-        Milestone._base_manager.filter(pk__in={pk_of(row.get("milestone")) for _n, row in asked} - {None})
-        .values_list("pk", "project_id")
+        Milestone._base_manager.filter(
+            pk__in={pk_of(row.get("milestone")) for _n, row in asked} - {None}
+        ).values_list("pk", "project_id")
     )
     errors: dict[str, list[str]] = {}
     for number, row in asked:
@@ -472,12 +497,16 @@ def _adopt_company_of_partner(records: Sequence[Task], values: Values) -> None:
     """A task of a project that all companies share takes the company of its customer."""
     pk = pk_of(values["partner"])
     company = _companies_of([pk]).get(pk) if pk is not None else None
-    if company is not None and "company" not in values and all(record.company_id is None for record in records):
+    if (
+        company is not None
+        and "company" not in values
+        and all(record.company_id is None for record in records)
+    ):
         values["company"] = company
 
 
 def _folded(stage_pks: Collection[int | None]) -> set[int]:
-    pks = set(stage_pks) - {None}
+    pks = {pk for pk in stage_pks if pk is not None}
     return set(TaskStage.objects.filter(pk__in=pks, fold=True).values_list("pk", flat=True)) if pks else set()
 
 
@@ -491,7 +520,9 @@ def _settle_stage(tasks: Sequence[Task], project_pk: int, actor: Actor, *, bump:
     write_tasks(strangers, {"stage_id": first.pk if first else None}, actor, bump=bump)
     ended = first is not None and first.fold
     if not ended:
-        write_tasks([t for t in strangers if not t.is_closed and t.date_end], {"date_end": None}, actor, bump=False)
+        write_tasks(
+            [t for t in strangers if not t.is_closed and t.date_end], {"date_end": None}, actor, bump=False
+        )
 
 
 def _keep_somebody(tasks: Sequence[Task], actor: Actor) -> None:
@@ -503,4 +534,6 @@ def _keep_somebody(tasks: Sequence[Task], actor: Actor) -> None:
     TaskAssignee.objects.bulk_create(
         [TaskAssignee(task_id=task.pk, user_id=actor.user_pk) for task in orphans], ignore_conflicts=True
     )
-    write_tasks([t for t in orphans if t.date_assign is None], {"date_assign": timezone.now()}, actor, bump=False)
+    write_tasks(
+        [t for t in orphans if t.date_assign is None], {"date_assign": timezone.now()}, actor, bump=False
+    )

@@ -23,7 +23,9 @@ from apps.projects.models import Task, TaskDependency
 from apps.projects.services.writing import write_tasks
 
 
-def refresh_waiting(pks: Iterable[int], *, actor: Actor, wait: bool = True, bump: bool = True) -> dict[int, str]:
+def refresh_waiting(
+    pks: Iterable[int], *, actor: Actor, wait: bool = True, bump: bool = True
+) -> dict[int, str]:
     """Make *waiting* true for these tasks; answers the new state of those that changed.
 
     Without ``wait`` tasks that another transaction holds are left for later. Four statements at most, plus one for each
@@ -72,4 +74,6 @@ def hold_blockers(pks: Collection[int]) -> None:
     """Keep tasks from being closed or opened until the dependency on them is committed."""
     if pks:
         with connection.cursor() as cursor:
-            cursor.execute("SELECT id FROM projects_task WHERE id = ANY(%s) ORDER BY id FOR SHARE", [sorted(pks)])
+            cursor.execute(
+                "SELECT id FROM projects_task WHERE id = ANY(%s) ORDER BY id FOR SHARE", [sorted(pks)]
+            )

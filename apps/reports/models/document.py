@@ -24,7 +24,9 @@ class RenderedDocument(BaseModel):
         FAILED = "failed", _("failed")
 
     erp: ClassVar[ModelOptions] = ModelOptions(
-        exempt={"company": "reached through the records that it shows, whose rules were checked when it was asked for"}
+        exempt={
+            "company": "reached through the records that it shows, whose rules were checked when it was asked for"
+        }
     )
 
     key = models.CharField(_("key"), max_length=64, unique=True)
@@ -33,13 +35,22 @@ class RenderedDocument(BaseModel):
     pks = models.JSONField(_("records"))
     language = models.CharField(_("language"), max_length=10)
     actor = models.JSONField(_("asked for by"), default=dict)
-    state = models.CharField(_("state"), max_length=10, choices=State.choices, default=State.QUEUED, editable=False)
+    state = models.CharField(
+        _("state"), max_length=10, choices=State.choices, default=State.QUEUED, editable=False
+    )
     attachment = models.ForeignKey(
-        Attachment, verbose_name=_("file"), null=True, blank=True, on_delete=models.SET_NULL, related_name="+",
+        Attachment,
+        verbose_name=_("file"),
+        null=True,
+        blank=True,
+        on_delete=models.SET_NULL,
+        related_name="+",
         editable=False,
     )
     filename = models.CharField(_("file name"), max_length=255)
-    seconds = models.DecimalField(_("rendered in"), max_digits=9, decimal_places=3, null=True, blank=True, editable=False)
+    seconds = models.DecimalField(
+        _("rendered in"), max_digits=9, decimal_places=3, null=True, blank=True, editable=False
+    )
     error = models.TextField(_("error"), blank=True, editable=False)
     claimed_at = models.DateTimeField(_("being rendered since"), null=True, blank=True, editable=False)
 
@@ -54,7 +65,8 @@ class RenderedDocument(BaseModel):
         )
         constraints = (
             models.CheckConstraint(
-                condition=Q(state__in=("queued", "rendering", "ready", "failed")), name="reports_document_state"
+                condition=Q(state__in=("queued", "rendering", "ready", "failed")),
+                name="reports_document_state",
             ),
         )
 

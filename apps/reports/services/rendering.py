@@ -50,7 +50,9 @@ def reports_for(model: Any, *, portal: bool = False) -> list[ReportSpec]:
     return [s for s in available_reports().values() if s.model.lower() == label and (s.portal or not portal)]
 
 
-def request_document(code: str, pks: Sequence[int], *, actor: Actor, trusted: bool = False) -> RenderedDocument:
+def request_document(
+    code: str, pks: Sequence[int], *, actor: Actor, trusted: bool = False
+) -> RenderedDocument:
     """Ask for a document of records that the actor may view; it may be ready at once.
 
     ``trusted`` is for callers that checked the right themselves (a link with a token). Errors: ``ValidationFailed``
@@ -106,7 +108,9 @@ def _order(code: str, pks: Sequence[int], *, actor: Actor, trusted: bool) -> _Or
     wanted = sorted({int(pk) for pk in pks})
     if len(wanted) > MAX_RECORDS:
         raise ValidationFailed(_("A document shows at most %(n)s records.") % {"n": MAX_RECORDS})
-    rows = model._base_manager.filter(pk__in=wanted) if trusted else visible(model, actor).filter(pk__in=wanted)
+    rows = (
+        model._base_manager.filter(pk__in=wanted) if trusted else visible(model, actor).filter(pk__in=wanted)
+    )
     records = list(rows.order_by("pk"))
     if not wanted or len(records) != len(wanted):
         raise NotVisible()
@@ -117,7 +121,9 @@ def _order(code: str, pks: Sequence[int], *, actor: Actor, trusted: bool) -> _Or
         "internal": actor.is_internal or actor.is_system,
         "company": company or actor.company_pk,  # the letterhead is that of the records when they agree
     }
-    return _Order(_key(spec, records, asker), model._meta.label_lower, wanted, asker, filename_of(spec, records))
+    return _Order(
+        _key(spec, records, asker), model._meta.label_lower, wanted, asker, filename_of(spec, records)
+    )
 
 
 def _key(spec: ReportSpec, records: Sequence[Any], asker: Mapping[str, Any]) -> str:
@@ -130,7 +136,10 @@ def _key(spec: ReportSpec, records: Sequence[Any], asker: Mapping[str, Any]) -> 
         asker["timezone"],
         asker["internal"],
         asker["company"],
-        [(record.pk, getattr(record, "version", 0), str(getattr(record, "updated_at", ""))) for record in records],
+        [
+            (record.pk, getattr(record, "version", 0), str(getattr(record, "updated_at", "")))
+            for record in records
+        ],
         timezone.localdate().isoformat(),
     ]
     return hashlib.sha256(json.dumps(facts, default=str).encode()).hexdigest()
@@ -167,10 +176,16 @@ def _outcome(document: RenderedDocument) -> dict[str, Any]:
             content = render_pdf(_page(available_reports()[document.report], document.pks, document.actor))
             file = NewFile(document.filename, content, mimetype="application/pdf", trusted=True)
             actor = system_from_snapshot(document.actor)
-            stored = make_attachments([file], actor=actor, ref=RecordRef(document._meta.label_lower, document.pk))[0]
+            stored = make_attachments(
+                [file], actor=actor, ref=RecordRef(document._meta.label_lower, document.pk)
+            )[0]
     except Exception as exc:
         logger.exception("document %s could not be rendered", document.pk)
-        return {"state": State.FAILED, "error": f"{type(exc).__name__}: {exc}"[:4000], "updated_at": timezone.now()}
+        return {
+            "state": State.FAILED,
+            "error": f"{type(exc).__name__}: {exc}"[:4000],
+            "updated_at": timezone.now(),
+        }
     seconds = Decimal(str(round(time.perf_counter() - started, 3)))
     return {
         "state": State.READY,
@@ -214,7 +229,9 @@ def wait_for(document: RenderedDocument, *, seconds: float | None = None) -> Att
         if row.state == State.READY and row.attachment is not None:
             return row.attachment
         if row.state == State.FAILED:
-            raise Unavailable(_("The document could not be rendered. An administrator sees why under 'Rendered documents'."))
+            raise Unavailable(
+                _("The document could not be rendered. An administrator sees why under 'Rendered documents'.")
+            )
         if time.monotonic() >= deadline:
             raise Unavailable(_("The document is still being rendered. Try again in a moment."))
         time.sleep(pause)
@@ -238,7 +255,9 @@ def purge_job(run: RunHandle) -> None:
 def purge() -> int:
     """Remove documents older than ``reports.keep_days``; what is asked for again is rendered again."""
     before = timezone.now() - timedelta(days=int(get_setting("reports.keep_days")))
-    old = list(RenderedDocument.objects.filter(updated_at__lt=before).values_list("pk", flat=True)[:PURGE_BATCH])
+    old = list(
+        RenderedDocument.objects.filter(updated_at__lt=before).values_list("pk", flat=True)[:PURGE_BATCH]
+    )
     with transaction.atomic():
         RenderedDocument.objects.filter(pk__in=old).delete()
         Attachment.objects.filter(model=RenderedDocument._meta.label_lower, object_id__in=old).delete()

@@ -2,12 +2,11 @@
 
 from typing import Any
 
-from meridian_dummy.models import Gadget, GadgetMaker, GadgetPart
-
 from apps.backoffice.base import Card, RecordAdmin, RecordInline, Tab, backoffice, collect_cards, collect_tabs
 from apps.contacts.models import Partner
 from apps.core.actor import Actor
 from apps.core.rules import visible
+from meridian_dummy.models import Gadget, GadgetMaker, GadgetPart
 
 
 class PartInline(RecordInline):

@@ -1,8 +1,7 @@
 """REST resources of the module."""
 
-from meridian_dummy.models import Gadget, GadgetMaker, GadgetPart
-
 from apps.api.base import NestedSpec, Resource, resource
+from meridian_dummy.models import Gadget, GadgetMaker, GadgetPart
 
 
 @resource("dummy/gadgets")

@@ -31,7 +31,11 @@ class DummyConfig(ModuleConfig):
     )
     grants = {"access.internal": {"dummy.GadgetMaker": "view"}}
     sequences = (SequenceSpec("dummy.gadget", _("Gadgets"), prefix="GDG/", padding=4),)
-    jobs = (JobSpec("dummy.count", _("Count gadgets"), "meridian_dummy.services.count_gadgets", every=1, unit="hours"),)
+    jobs = (
+        JobSpec(
+            "dummy.count", _("Count gadgets"), "meridian_dummy.services.count_gadgets", every=1, unit="hours"
+        ),
+    )
     report_specs = (
         ReportSpec(
             code="dummy.gadget",
@@ -42,7 +46,11 @@ class DummyConfig(ModuleConfig):
             filename="gadget-{pk}",
         ),
     )
-    settings = (SettingSpec("dummy.warranty_years", _("Warranty in years"), kind="integer", default=2, scope="company"),)
+    settings = (
+        SettingSpec(
+            "dummy.warranty_years", _("Warranty in years"), kind="integer", default=2, scope="company"
+        ),
+    )
     subtypes = (SubtypeSpec("dummy.sold", _("Gadget sold"), model="dummy.Gadget", default=True),)
     menu_title = _("Gadgets")
     menu_sequence = 80

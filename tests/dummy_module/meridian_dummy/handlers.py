@@ -1,10 +1,9 @@
 """Reactions to events."""
 
-from meridian_dummy.events import GadgetSold
-from meridian_dummy.models import Gadget
-
 from apps.core.actor import Actor
 from apps.core.events import on
+from meridian_dummy.events import GadgetSold
+from meridian_dummy.models import Gadget
 
 
 @on(GadgetSold)

@@ -3,10 +3,9 @@
 from collections.abc import Sequence
 from typing import Any
 
-from meridian_dummy.models import Gadget
-
 from apps.core.actor import Actor
 from apps.core.rules import visible
+from meridian_dummy.models import Gadget
 
 
 def gadget_sheet(pks: Sequence[int], *, actor: Actor) -> dict[str, Any]:

@@ -1,10 +1,10 @@
 """Row rules of the module."""
 
 from django.db.models import Q
-from meridian_dummy.models import Gadget, GadgetMaker, GadgetPart
 
 from apps.core.actor import Actor
 from apps.core.rules import rule
+from meridian_dummy.models import Gadget, GadgetMaker, GadgetPart
 
 
 @rule(Gadget, roles=("dummy.user",), ops=("view", "add", "change"))

@@ -4,16 +4,16 @@ from collections.abc import Sequence
 from typing import Any
 
 from django.utils import timezone
-from meridian_dummy.constants import SCRAP, SELL
-from meridian_dummy.events import GadgetSold
-from meridian_dummy.hooks import filter_price, packers
-from meridian_dummy.models import Gadget
 
 from apps.core.actions import action
 from apps.core.actor import Actor
 from apps.core.errors import ValidationFailed
 from apps.core.hooks import before_action
 from apps.core.records import RecordService, Values, service
+from meridian_dummy.constants import SCRAP, SELL
+from meridian_dummy.events import GadgetSold
+from meridian_dummy.hooks import filter_price, packers
+from meridian_dummy.models import Gadget
 
 
 @service(Gadget)
@@ -37,7 +37,13 @@ def sell_gadgets(gadgets: Sequence[Gadget], *, actor: Actor, buyer: str = "", di
 
 
 @action(
-    Gadget, name=SCRAP, permission="scrap", source={"draft", "sold"}, target="scrapped", dangerous=True, title="Scrap"
+    Gadget,
+    name=SCRAP,
+    permission="scrap",
+    source={"draft", "sold"},
+    target="scrapped",
+    dangerous=True,
+    title="Scrap",
 )
 def scrap_gadgets(gadgets: Sequence[Gadget], *, actor: Actor) -> None:
     """Scrap gadgets for good."""

@@ -51,7 +51,9 @@ def test_pages_are_usable_by_everybody(
     open_page: Callable[..., Any], world: SimpleNamespace, more: Any, size: tuple[int, int], dark: bool
 ) -> None:
     more(3)
-    Task.objects.filter(pk=world.task.pk).update(name="A task with an exceptionallylongwordthatmustnotpushthepageapart" * 2)
+    Task.objects.filter(pk=world.task.pk).update(
+        name="A task with an exceptionallylongwordthatmustnotpushthepageapart" * 2
+    )
     post_message(world.task, actor=world.ann, body="<p>We will call you</p>", subtype=COMMENT)
     page = open_page(world.users.pia, size=size, dark=dark)
 

@@ -60,7 +60,9 @@ class Command(BaseCommand):
                 raise CommandError(f"Module '{key}' is part of the platform and cannot be disabled.")
             needing = [name for name in modules.dependents(key) if name not in disabled and name not in keys]
             if needing:
-                raise CommandError(f"Needed by {', '.join(needing)}. Disable these as well: they were not changed.")
+                raise CommandError(
+                    f"Needed by {', '.join(needing)}. Disable these as well: they were not changed."
+                )
             disabled.add(key)
         modules.write_disabled(data_dir, disabled)
         try:

@@ -25,7 +25,9 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("paths", nargs="*", help="files or folders; standard input when there are none")
         parser.add_argument("--mbox", action="store_true", help="the files are mboxes")
-        parser.add_argument("--json", action="store_true", help="print what became of each mail as JSON lines")
+        parser.add_argument(
+            "--json", action="store_true", help="print what became of each mail as JSON lines"
+        )
 
     def handle(self, *args: Any, paths: list[str], mbox: bool, **options: Any) -> None:
         worst = EX_OK

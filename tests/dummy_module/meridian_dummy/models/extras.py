@@ -30,7 +30,9 @@ class TaskExtra(ExtensionModel):
     base = models.OneToOneField(
         "projects.Task", primary_key=True, on_delete=models.CASCADE, related_name="ext_gadgets"
     )
-    gadget = models.ForeignKey("dummy.Gadget", null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
+    gadget = models.ForeignKey(
+        "dummy.Gadget", null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
+    )
     shelf = models.CharField(max_length=20, blank=True)
 
     def __str__(self) -> str:

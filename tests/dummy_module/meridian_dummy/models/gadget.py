@@ -48,7 +48,9 @@ class Gadget(ArchivableMixin, CompanyOwnedMixin, CustomFieldsMixin, BaseModel):
     number = models.CharField(max_length=20, blank=True, editable=False)
     note = models.TextField(blank=True)
     state = models.CharField(max_length=10, choices=State.choices, default=State.DRAFT, editable=False)
-    maker = models.ForeignKey(GadgetMaker, null=True, blank=True, on_delete=models.PROTECT, related_name="gadgets")
+    maker = models.ForeignKey(
+        GadgetMaker, null=True, blank=True, on_delete=models.PROTECT, related_name="gadgets"
+    )
     makers = models.ManyToManyField(GadgetMaker, blank=True, related_name="+")
     customer = models.ForeignKey(
         "contacts.Partner", null=True, blank=True, on_delete=models.PROTECT, related_name="+"
