@@ -52,13 +52,13 @@ def set_setting(key: str, value: Any, *, actor: Actor, company_pk: int | None = 
         raise ValidationFailed(fields={"company": [_("This setting holds for the whole system.")]})
     with unit_of_work(actor) as work:
         if value is None:
-            Setting.objects.filter(key=key, company_id=company_pk).delete()
+            Setting.objects.filter(key=key, company_id=company_pk).delete()  # type: ignore[misc]
         else:
             typed = _typed(spec, value)
-            Setting.objects.update_or_create(
+            Setting.objects.update_or_create(  # type: ignore[misc]
                 key=key, company_id=company_pk, defaults={"value": typed, "updated_by_id": actor.user_pk}
             )
-        work.on_commit(lambda: cache.delete(CACHE_KEY))
+        work.on_commit(lambda: cache.delete(CACHE_KEY))  # type: ignore[arg-type]
 
 
 def _typed(spec: SettingSpec, value: Any) -> Any:

@@ -28,7 +28,7 @@ def extensions_of(model: type[models.Model]) -> tuple[type[ExtensionModel], ...]
     found = [
         candidate
         for candidate in apps.get_models()
-        if issubclass(candidate, ExtensionModel) and candidate._meta.get_field("base").related_model is model
+        if issubclass(candidate, ExtensionModel) and candidate._meta.get_field("base").related_model is model  # type: ignore[misc]
     ]
     return tuple(sorted(found, key=lambda m: m.extension_key))
 
@@ -52,7 +52,7 @@ def with_extensions(queryset: models.QuerySet[M]) -> models.QuerySet[M]:
 def row_of(record: models.Model, extension: type[ExtensionModel]) -> ExtensionModel:
     """The record's row, or an unsaved one with the defaults."""
     row = getattr(record, accessor(extension), None)
-    return row if row is not None else extension(base_id=record.pk)  # type: ignore[call-arg]
+    return row if row is not None else extension(base_id=record.pk)  # type: ignore[call-arg, misc]
 
 
 def values_of(record: models.Model) -> dict[str, dict[str, Any]]:
@@ -91,7 +91,7 @@ def write_rows(
         for record, draft in zip(records, drafts, strict=True):
             if not draft or key not in draft:
                 continue
-            row = held.get(record.pk) or extension(base_id=record.pk)  # type: ignore[call-arg]
+            row = held.get(record.pk) or extension(base_id=record.pk)  # type: ignore[call-arg, misc]
             for name, value in draft[key].items():
                 if name not in fields:
                     raise ValidationFailed(fields={f"ext.{key}.{name}": [_("There is no such field.")]})
@@ -105,6 +105,6 @@ def write_rows(
                 written.add(name)
             rows.append(row)
         if rows and written:
-            extension._base_manager.bulk_create(
+            extension._base_manager.bulk_create(  # type: ignore[misc]
                 rows, update_conflicts=True, unique_fields=["base"], update_fields=sorted(written)
             )

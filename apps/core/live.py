@@ -147,14 +147,14 @@ def read_since(since: Position | None, channels: Iterable[str]) -> tuple[Positio
     Raises ``redis.RedisError`` when Redis does not answer.
     """
     newest = client().xrevrange(STREAM, count=1)
-    last = parse_position(newest[0][0]) or START if newest else START  # type: ignore[index]
+    last = parse_position(newest[0][0]) or START if newest else START  # type: ignore[arg-type, index]
     if since is None or since == last:
         return last, [], False
     oldest = client().xrange(STREAM, count=1)
-    missed = _missed(since, oldest[0][0] if oldest else None, last)  # type: ignore[index]
+    missed = _missed(since, oldest[0][0] if oldest else None, last)  # type: ignore[arg-type, index]
     wanted = set(channels)
     entries = client().xrange(STREAM, min=f"({format_position(since)}", count=KEEP_ENTRIES)
-    found = [_notice(entry_id, fields) for entry_id, fields in entries]  # type: ignore[union-attr]
+    found = [_notice(entry_id, fields) for entry_id, fields in entries]  # type: ignore[arg-type, union-attr]
     newest_seen = max([last, *(notice.position for notice in found)])
     return newest_seen, [notice for notice in found if notice.channel in wanted], missed
 
@@ -235,14 +235,14 @@ class Hub:
 
     async def _newest(self) -> Position:
         entries = await self._redis.xrevrange(STREAM, count=1)
-        return parse_position(entries[0][0]) or START if entries else START
+        return parse_position(entries[0][0]) or START if entries else START  # type: ignore[arg-type]
 
     async def replay(self, since: Position, channels: frozenset[str]) -> tuple[list[Notice], bool]:
         """What was published on ``channels`` after ``since``, and whether some of it may be gone."""
         oldest = await self._redis.xrange(STREAM, count=1)
-        missed = _missed(since, oldest[0][0] if oldest else None, await self._newest())
+        missed = _missed(since, oldest[0][0] if oldest else None, await self._newest())  # type: ignore[arg-type]
         entries = await self._redis.xrange(STREAM, min=f"({format_position(since)}", count=KEEP_ENTRIES)
-        return [n for n in (_notice(key, fields) for key, fields in entries) if n.channel in channels], missed
+        return [n for n in (_notice(key, fields) for key, fields in entries) if n.channel in channels], missed  # type: ignore[arg-type, union-attr]
 
     async def _read(self) -> None:
         failures = 0
@@ -263,9 +263,9 @@ class Hub:
                 logger.warning("live notices cannot be read, next try in %s s: %s", pause, exc)
                 await asyncio.sleep(pause)
                 continue
-            for _stream, entries in answer or ():
-                for entry_id, fields in entries:
-                    self._hand_out(_notice(entry_id, fields))
+            for _stream, entries in answer or ():  # type: ignore[str-unpack]
+                for entry_id, fields in entries:  # type: ignore[str-unpack, union-attr]
+                    self._hand_out(_notice(entry_id, fields))  # type: ignore[arg-type]
 
     def _hand_out(self, notice: Notice) -> None:
         self._position = notice.position

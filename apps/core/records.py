@@ -254,7 +254,7 @@ class RecordService(Generic[M]):
                 plain[name] = value
         record = self.model(**plain)
         if hasattr(record, "created_by_id"):
-            record.created_by_id = record.updated_by_id = actor.user_pk
+            record.created_by_id = record.updated_by_id = actor.user_pk  # type: ignore[attr-defined]
         if hasattr(record, "custom"):
             record.custom = custom_fields.clean_values(
                 self.model, draft.get("custom") or {}, actor, partial=False, known=definitions

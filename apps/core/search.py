@@ -33,7 +33,7 @@ def searchable(model: type[models.Model]) -> bool:
 
 def search_columns(model: type[models.Model]) -> list[str]:
     """Column names that search covers: own fields only, in declared order."""
-    return [str(model._meta.get_field(_name(field)).column) for field in options_of(model).search]
+    return [str(model._meta.get_field(_name(field)).column) for field in options_of(model).search]  # type: ignore[union-attr]
 
 
 def _name(field: SearchField | str) -> str:

@@ -84,7 +84,7 @@ class UnitOfWork:
         del self._created[mark[1] :]
 
     def _net_changes(self) -> list[Change]:
-        changes = []
+        changes = []  # type: ignore[var-annotated]
         for key, new in self._new.items():
             if key in self._created_keys or key in self._forgotten:
                 continue

@@ -27,7 +27,7 @@ def task_sheet(pks: Sequence[int], *, actor: Actor) -> dict[str, Any]:
         raise NotVisible()
     threads = {task.pk: _thread(task.pk) for task in tasks}
     company = (
-        tasks[0].company or Company.objects.filter(pk=actor.company_pk).select_related("country").first()
+        tasks[0].company or Company.objects.filter(pk=actor.company_pk).select_related("country").first()  # type: ignore[misc]
     )
     return {"sheets": [(task, threads[task.pk]) for task in tasks], "company": company}
 

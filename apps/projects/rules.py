@@ -48,23 +48,23 @@ def followed_by(actor: Actor, model: str) -> QuerySet[Follower]:
     if actor.kind == PORTAL:
         top = actor.commercial_partner_pk or actor.partner_pk
         return rows.filter(partner_id__in=RawSQL(_SUBTREE, [top]))  # noqa: S611 - a constant statement
-    return rows.filter(partner_id=actor.partner_pk)
+    return rows.filter(partner_id=actor.partner_pk)  # type: ignore[misc]
 
 
 def _pks_followed(actor: Actor, model: str) -> QuerySet[Follower]:
-    return followed_by(actor, model).values("object_id")
+    return followed_by(actor, model).values("object_id")  # type: ignore[return-value]
 
 
 def _shared_with(actor: Actor, *codenames: str) -> QuerySet[ProjectUserObjectPermission]:
     """Projects given to this very employee, through django-guardian's table with a direct foreign key."""
-    rows = ProjectUserObjectPermission.objects.filter(
+    rows = ProjectUserObjectPermission.objects.filter(  # type: ignore[misc]
         user_id=actor.user_pk, permission__codename__in=codenames
     )
-    return rows.values("content_object_id")
+    return rows.values("content_object_id")  # type: ignore[return-value]
 
 
 def _assigned(actor: Actor) -> QuerySet[TaskAssignee]:
-    return TaskAssignee.objects.filter(user_id=actor.user_pk).values("task_id")
+    return TaskAssignee.objects.filter(user_id=actor.user_pk).values("task_id")  # type: ignore[misc, return-value]
 
 
 # -------------------------------------------------------------------------------------------------------- projects
@@ -118,11 +118,11 @@ def managers_have_all_but_private_tasks(actor: Actor, op: str) -> Q:
 
 
 def _collaborations(actor: Actor, **kwargs: bool) -> QuerySet[ProjectCollaborator]:
-    return ProjectCollaborator.objects.filter(partner_id=actor.partner_pk, **kwargs).values("project_id")
+    return ProjectCollaborator.objects.filter(partner_id=actor.partner_pk, **kwargs).values("project_id")  # type: ignore[misc, return-value]
 
 
 def _open_to_portal() -> QuerySet[Project]:
-    return Project.objects.filter(privacy=Privacy.PORTAL, active=True).values("pk")
+    return Project.objects.filter(privacy=Privacy.PORTAL, active=True).values("pk")  # type: ignore[return-value]
 
 
 @rule(Task, kinds=(PORTAL,), ops=("view",))

@@ -94,7 +94,7 @@ def next_activities(model: type[models.Model], pks: Iterable[int]) -> dict[int, 
         Activity.objects.filter(model=model._meta.label_lower, object_id__in=list(pks), active=True)
     )
     order = {ActivityState.OVERDUE.value: 0, ActivityState.TODAY.value: 1, ActivityState.PLANNED.value: 2}
-    grouped = rows.order_by().values("object_id", "state_now").annotate(n=Count("pk"), first=Min("deadline"))
+    grouped = rows.order_by().values("object_id", "state_now").annotate(n=Count("pk"), first=Min("deadline"))  # type: ignore[misc]
     found: dict[int, dict[str, Any]] = {}
     for row in grouped:
         entry = found.setdefault(
@@ -113,7 +113,7 @@ def activity_counts(actor: Actor) -> list[dict[str, Any]]:
         return []
     rows = with_state(Activity.objects.filter(assignee_id=actor.user_pk, active=True))
     found: dict[str, dict[str, Any]] = {}
-    for row in rows.order_by().values("model", "state_now").annotate(n=Count("pk")):
+    for row in rows.order_by().values("model", "state_now").annotate(n=Count("pk")):  # type: ignore[misc]
         entry = found.setdefault(
             row["model"], {"model": row["model"], "overdue": 0, "today": 0, "planned": 0}
         )

@@ -320,7 +320,7 @@ def _writable_records(rows: Sequence[Values], actor: Actor) -> dict[RecordRef, m
     for label, pks in wanted.items():
         model = thread_models()[label]
         writable = visible(model, actor, post_access_of(label)).in_bulk(pks)
-        for pk in sorted(pks - set(writable)):
+        for pk in sorted(pks - set(writable)):  # type: ignore[assignment]
             record = visible(model, actor).filter(pk=pk).first()
             if record is None:
                 raise NotVisible()
@@ -399,7 +399,7 @@ def _mover(actor: Actor, extra: Sequence[int]) -> Actor:
 def _report(row: Activity, kind: ActivityType, assignee: User, feedback: str, actor: Actor) -> str:
     title = escape(_("%(type)s done") % {"type": kind.name})
     if assignee.pk != actor.user_pk:
-        title += " " + escape(_("(originally assigned to %(name)s)") % {"name": str(assignee)})
+        title += " " + escape(_("(originally assigned to %(name)s)") % {"name": str(assignee)})  # type: ignore[assignment]
     parts = [f"<p><b>{title}</b>{': ' + escape(row.summary) if row.summary else ''}</p>"]
     if row.note:
         parts.append(f"<blockquote>{row.note}</blockquote>")

@@ -31,7 +31,7 @@ def mark_notifications_read(notifications: Sequence[Notification], *, actor: Act
 
 
 def _set_read(pks: Sequence[int], actor: Actor) -> int:
-    rows = Notification.objects.filter(pk__in=pks, is_read=False, partner_id=actor.partner_pk)
+    rows = Notification.objects.filter(pk__in=pks, is_read=False, partner_id=actor.partner_pk)  # type: ignore[misc]
     changed = rows.update(is_read=True, read_at=timezone.now())
     if changed and actor.user_pk is not None:
         tell_users([actor.user_pk], LIVE_READ, {"count": changed})

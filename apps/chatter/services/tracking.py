@@ -346,7 +346,7 @@ def move_threads(destination: models.Model, sources: Sequence[models.Model]) -> 
     for model in (Message, Activity, Attachment):
         rows = model._base_manager.filter(model=target.model, object_id__in=pks)
         if model is Attachment:
-            rows = rows.filter(field="")
+            rows = rows.filter(field="")  # type: ignore[misc]
         moved[model._meta.model_name or ""] = list(rows.values_list("pk", flat=True))
         model._base_manager.filter(pk__in=moved[model._meta.model_name or ""]).update(object_id=target.pk)
     followers = Follower.objects.filter(model=target.model, object_id__in=pks).values_list(
