@@ -29,7 +29,7 @@ from apps.core.events import Event
 from apps.core.hooks import before_action
 from apps.core.models.base import options_of
 from apps.core.records import service_for
-from apps.core.rules import record_filter
+from apps.core.rules import record_filter, visible
 from apps.core.unit_of_work import unit_of_work
 
 M = TypeVar("M", bound=models.Model)
@@ -94,7 +94,7 @@ class Action:
     ) -> Any:
         actor.require(self.model, self.permission)
         pks = _primary_keys(records)
-        bound = self._bind(inputs)
+        bound = self._bind(inputs, actor)
         with unit_of_work(actor) as work:
             locked = service_for(self.model).lock(pks, actor, self.permission) if pks else []
             if expected_version is not None and any(
@@ -117,7 +117,7 @@ class Action:
         _copy_back(records, locked)
         return result
 
-    def _bind(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
+    def _bind(self, inputs: Mapping[str, Any], actor: Actor) -> dict[str, Any]:
         known = {spec.name for spec in self.inputs}
         errors = {
             name: [_("The action '%(action)s' takes no input of this name.") % {"action": self.name}]
@@ -129,7 +129,11 @@ class Action:
                 errors[spec.name] = [_("This input is required.")]
         if errors:
             raise ValidationFailed(fields=errors)
-        return dict(inputs)
+        return {
+            spec.name: _resolved(spec, inputs[spec.name], actor)
+            for spec in self.inputs
+            if spec.name in inputs
+        }
 
     def _check_state(self, records: Sequence[models.Model]) -> None:
         if self.source is None:
@@ -268,6 +272,24 @@ def _primary_keys(records: Any) -> list[Any]:
     if isinstance(records, models.QuerySet):
         return list(records.values_list("pk", flat=True))
     return sorted({getattr(record, "pk", record) for record in records})
+
+
+def _resolved(spec: InputSpec, value: Any, actor: Actor) -> Any:
+    """An input as its body wants it: primary keys of links become records that the actor can see."""
+    if not (isinstance(spec.type, type) and issubclass(spec.type, models.Model)) or value is None:
+        return value
+    given = list(value) if spec.many else [value]
+    missing = [item for item in given if not isinstance(item, models.Model)]
+    found = visible(spec.type, actor).in_bulk(missing) if missing else {}
+    unknown = [str(item) for item in missing if item not in found]
+    if unknown:
+        text = _("There is no %(kind)s %(pks)s, or you cannot see it.") % {
+            "kind": spec.type._meta.verbose_name,
+            "pks": ", ".join(unknown),
+        }
+        raise ValidationFailed(fields={spec.name: [text]})
+    records = [item if isinstance(item, models.Model) else found[item] for item in given]
+    return records if spec.many else records[0]
 
 
 def _copy_back(records: Any, locked: Iterable[models.Model]) -> None:
