@@ -12,7 +12,7 @@ ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
 RUN python -m venv /opt/venv
 COPY requirements/bootstrap.txt requirements/s3.txt requirements/
 RUN /opt/venv/bin/pip install --require-hashes -r requirements/bootstrap.txt \
- && /opt/venv/bin/uv pip install --python /opt/venv/bin/python --require-hashes -r requirements/s3.txt \
+ && /opt/venv/bin/uv pip install --compile-bytecode --python /opt/venv/bin/python --require-hashes -r requirements/s3.txt \
  && /opt/venv/bin/uv pip uninstall --python /opt/venv/bin/python uv
 
 FROM python:${PYTHON} AS run
@@ -42,6 +42,7 @@ RUN python scripts/vendor.py --copy-only && rm -rf node_modules \
  && SECRET_KEY=only-for-collecting-static-files-at-build-time ALLOWED_HOSTS=build \
     DATABASE_URL=postgresql://build/build REDIS_URL=redis://build/0 ERP_DATA_DIR=/tmp/build \
     python manage.py collectstatic --no-input --verbosity 0 \
+ && python -m compileall -q apps erp_project \
  && rm -rf /tmp/build /tmp/metrics && mkdir -p /data/files /tmp/metrics && chown -R meridian:meridian /data /tmp/metrics
 USER meridian
 VOLUME /data

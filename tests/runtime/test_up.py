@@ -173,7 +173,7 @@ def test_the_whole_life_of_an_installation(folder: Path) -> None:
 
     # Ctrl-C stops everything.
     assert run.end(signal.SIGINT) == 0
-    assert run.lines[-1].endswith("stopped")
+    assert run.lines[-1].endswith("stopped on SIGINT")
     assert no_family(folder), family(folder)
     assert ports.is_free(port)
     assert ports.is_free(read_state(folder)["postgres_port"])

@@ -34,7 +34,10 @@ _FALSE = {"", "0", "false", "no", "off"}
 
 
 class Stopped(BaseException):
-    """Somebody asked the supervisor to end. Not an Exception, so that nothing on the way swallows it."""
+    """Somebody asked the supervisor to end. Not an Exception, so that nothing on the way swallows it.
+
+    Its text is the name of the signal.
+    """
 
 
 def main(arguments: list[str]) -> int:
@@ -43,8 +46,8 @@ def main(arguments: list[str]) -> int:
     _listen_for_signals()
     try:
         return _run(options, output)
-    except Stopped:
-        output.say("stopped")
+    except Stopped as stopped:
+        output.say(f"stopped on {stopped}")
         return 0
     except (RuntimeProblem, StateError) as problem:
         output.say(f"error: {problem}")
@@ -78,7 +81,7 @@ def _listen_for_signals() -> None:
         # A second Ctrl-C must not interrupt the orderly stop that the first one began.
         for again in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(again, signal.SIG_IGN)
-        raise Stopped
+        raise Stopped(signal.Signals(signum).name)
 
     for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(signum, stop)
@@ -151,6 +154,8 @@ def _environment(options: argparse.Namespace, data_dir: Path) -> dict[str, str]:
     metrics = data_dir / "run" / f"metrics-{options.port}"
     shutil.rmtree(metrics, ignore_errors=True)
     metrics.mkdir(mode=0o700)
+    # Half of a process's starting time would go into compiling two thousand modules, every time.
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
     environment |= {
         "ERP_DATA_DIR": str(data_dir),
         "PORT": str(options.port),
