@@ -12,7 +12,7 @@ class ApiConfig(ModuleConfig):
     title = _("REST interface")
     summary = _("Resources, OpenAPI, API tokens, idempotency keys and webhooks.")
     category = _("Platform")
-    depends = ("core", "access")
+    depends = ("core", "access", "backoffice")
     platform = True
     urls = "apps.api.urls"
     roles = (

@@ -107,9 +107,14 @@ class RouteView(ResourceView):
         return [*self.route.methods, "OPTIONS"]
 
     def get(self, request: Request, **kwargs: Any) -> HttpResponseBase:
+        self._require()
         return self._call(
             request, read_declared(self.route.inputs, self._query_inputs(), self.actor, text=True), **kwargs
         )
+
+    def _require(self) -> None:
+        """The right comes before the inputs: who has none learns nothing about them."""
+        self.actor.require(self.plan.model, self.route.permission)
 
     @replayable
     def post(self, request: Request, **kwargs: Any) -> HttpResponseBase:
@@ -128,6 +133,7 @@ class RouteView(ResourceView):
         return {key: values[-1] for key, values in self.query().items()}
 
     def _write(self, request: Any, **kwargs: Any) -> HttpResponseBase:
+        self._require()
         self.refuse_query()
         form = hasattr(request.data, "getlist")
         body: Mapping[str, Any] = (
@@ -138,7 +144,6 @@ class RouteView(ResourceView):
         return self._call(request, read_declared(self.route.inputs, body, self.actor, text=form), **kwargs)
 
     def _call(self, request: Request, inputs: Mapping[str, Any], pk: int | None = None) -> HttpResponseBase:
-        self.actor.require(self.plan.model, self.route.permission)
         function = getattr(self.plan.resource, self.route.function)
         if pk is None:
             result = function(request, **inputs)

@@ -53,7 +53,9 @@ class Rule:
 
     def addresses(self, actor: Actor) -> bool:
         if self.roles:
-            return not self.roles.isdisjoint(actor.roles)
+            # A role never widens what outsiders see, unless the rule names their kind as well.
+            admitted = actor.kind in self.kinds if self.kinds else actor.kind == INTERNAL
+            return admitted and not self.roles.isdisjoint(actor.roles)
         return actor.kind in self.kinds
 
 

@@ -48,7 +48,7 @@ def test_screens_tab_and_card(office: SimpleNamespace) -> None:
     gadget = service_for(Gadget).create_one(
         {"name": "Lamp"}, actor=system_actor(company_pk=office.company.pk)
     )
-    partner = Partner.objects.filter(is_company=True).first()
+    partner = Partner.objects.filter(is_company=True, company=office.company).first()
 
     dashboard = office.client.get("/admin/")
     listed = office.client.get("/admin/dummy/gadget/")

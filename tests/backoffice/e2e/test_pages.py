@@ -15,7 +15,11 @@ from apps.contacts.models import Partner
 from apps.core.models import Country, Currency, JobRun, Sequence
 from tests.backoffice.e2e.conftest import DESKTOP, PHONE
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.e2e]
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.e2e,
+    pytest.mark.xdist_group("e2e"),
+]
 OpenPage = Callable[..., Any]
 SERIOUS = {"serious", "critical"}
 

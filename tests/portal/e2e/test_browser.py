@@ -21,7 +21,11 @@ from tests.backoffice.e2e.conftest import DESKTOP, PHONE, chromium, open_page
 from tests.portal.conftest import PASSWORD
 
 __all__ = ["chromium", "open_page"]  # fixtures
-pytestmark = [pytest.mark.e2e, pytest.mark.django_db(transaction=True)]
+pytestmark = [
+    pytest.mark.e2e,
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.xdist_group("e2e"),
+]
 
 
 def fault_free(page: Any) -> None:
