@@ -123,7 +123,7 @@ class System:
     def processes(self) -> dict[str, list[int]]:
         """Process numbers by the name of the part of the system, children included."""
         record = json.loads((self.folder / "run" / f"{self.port}.json").read_text())
-        roots = {name: int(pid) for name, (pid, _) in record.items()}
+        roots = {name: int(pid) for name, (pid, _) in record["children"].items()}
         if self.child is not None:
             roots["supervisor"] = self.child.pid
         keeper = read_state(self.folder).get("keeper")

@@ -7,6 +7,7 @@ import pwd
 import shutil
 import signal
 import socket
+import stat
 import subprocess
 import sys
 import sysconfig
@@ -348,7 +349,7 @@ def test_a_normal_user_runs_the_servers_as_himself(folder: Path) -> None:
     account = Account("nobody", somebody.pw_uid, somebody.pw_gid, switch=True)
     python = next((path for path in (sys.executable, "/usr/bin/python3") if usable(path, account)), None)
     if python is None:
-        pytest.skip("NOT TESTED: no Python of this version that user nobody can reach")
+        pytest.skip("NOT TESTED: user nobody cannot reach this checkout or a Python of this version")
     script = (
         "import os, sys; from pathlib import Path; from apps.core.runtime.services import Services\n"
         "from apps.core.runtime.state import read_state\n"

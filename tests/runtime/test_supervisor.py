@@ -139,7 +139,7 @@ def test_children_end_when_the_supervisor_is_killed_and_leftovers_are_ended_at_t
     )
     assert parent.stdout is not None
     assert parent.stdout.readline() == "up\n"
-    children = json.loads(record.read_text())
+    children = json.loads(record.read_text())["children"]
     time.sleep(0.5)  # until the deaf one has made itself deaf
 
     parent.kill()
@@ -155,15 +155,28 @@ def test_children_end_when_the_supervisor_is_killed_and_leftovers_are_ended_at_t
     assert not record.exists()
 
 
-def test_a_reused_process_number_is_not_touched(tmp_path: Path, supervisor: Supervisor) -> None:
+def test_a_reused_process_number_is_not_touched(supervisor: Supervisor) -> None:
     innocent = subprocess.Popen(["sleep", "60"], start_new_session=True)
-    supervisor.record.write_text(json.dumps({"web": [innocent.pid, "1"]}))
+    supervisor.record.write_text(
+        json.dumps({"supervisor": [1, "gone"], "children": {"web": [innocent.pid, "1"]}})
+    )
 
     supervisor.end_leftovers()
 
     assert innocent.poll() is None
     innocent.kill()
     innocent.wait()
+
+
+def test_children_of_a_run_that_lives_are_nobodys_leftovers(supervisor: Supervisor) -> None:
+    supervisor.start([ChildSpec("web", python(SLEEP))])
+    another = Supervisor(root=ROOT, environment={}, output=supervisor.output, record=supervisor.record)
+
+    another.end_leftovers()
+    another.stop()
+
+    assert supervisor.failed() == ""
+    assert supervisor.record.exists()
 
 
 def test_waiting_for_readiness_reports_what_is_missing(supervisor: Supervisor) -> None:

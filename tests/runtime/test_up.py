@@ -85,6 +85,12 @@ class Run:
         return connection.getresponse()
 
 
+def recorded(folder: Path, port: int) -> dict[str, tuple[int, str]]:
+    """Number and start of every process of the run on that port."""
+    found: dict[str, tuple[int, str]] = json.loads((folder / "run" / f"{port}.json").read_text())["children"]
+    return found
+
+
 def family(folder: Path) -> dict[int, str]:
     """Every process whose environment or command names that data directory."""
     found = {}
@@ -131,7 +137,7 @@ def test_the_whole_life_of_an_installation(folder: Path) -> None:
     }
     assert f"http://127.0.0.1:{port}/admin/" in run.text
     assert "admin / admin" in run.text
-    assert set(json.loads((folder / "run" / f"{port}.json").read_text())) == {"web", "live", "worker", "beat"}
+    assert set(recorded(folder, port)) == {"web", "live", "worker", "beat"}
 
     # Pages, the live stream on the same address, figures of all processes.
     assert run.get("/admin/").status in (200, 302)
@@ -164,6 +170,8 @@ def test_the_whole_life_of_an_installation(folder: Path) -> None:
     busy = Run(folder, port)
     assert busy.child.wait(timeout=60) == 1
     assert f"Port {port} on 127.0.0.1 is in use" in busy.text
+    assert run.get("/readyz").status == 200
+    assert set(recorded(folder, port)) == {"web", "live", "worker", "beat"}
     beside = Run(folder, ports.free_port())
     beside.wait_ready()
     assert "'migrate'" not in beside.text
@@ -184,7 +192,7 @@ def test_the_whole_life_of_an_installation(folder: Path) -> None:
     assert not [line for line in second.lines if line.startswith(("migrate", "demo"))]
 
     # One process dies: the others go down with it, and it is named.
-    worker, _ = json.loads((folder / "run" / f"{port}.json").read_text())["worker"]
+    worker, _ = recorded(folder, port)["worker"]
     os.kill(worker, signal.SIGKILL)
     assert second.child.wait(timeout=60) == 1
     assert "error: 'worker' was killed by SIGKILL; everything else is being stopped" in second.text

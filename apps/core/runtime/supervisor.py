@@ -33,14 +33,21 @@ class Supervisor:
         self.output = output
         self.record = record
         self.children: dict[str, subprocess.Popen[bytes]] = {}
+        self._recorded = False  # the record is this run's own, so this run removes it
 
     def end_leftovers(self) -> None:
-        """End what an earlier run left behind that was killed before it could clean up."""
+        """End what an earlier run left behind that was killed before it could clean up.
+
+        The record of a run whose supervisor lives is left alone: its children are nobody's leftovers.
+        """
         try:
             recorded = json.loads(self.record.read_text())
-        except (FileNotFoundError, ValueError):
+            supervisor, children = recorded["supervisor"], recorded["children"]
+        except (FileNotFoundError, ValueError, KeyError, TypeError):
             return
-        for name, (pid, started) in recorded.items():
+        if process.alive(*supervisor):
+            return
+        for name, (pid, started) in children.items():
             if process.end_leftover(pid, started):
                 self.output.say(f"ended '{name}' (process {pid}), left over from a run that was killed")
         self.record.unlink(missing_ok=True)
@@ -56,8 +63,10 @@ class Supervisor:
     def start(self, specs: list[ChildSpec]) -> None:
         for spec in specs:
             self._spawn(spec)
-        entries = {name: (child.pid, process.start_time(child.pid)) for name, child in self.children.items()}
-        self.record.write_text(json.dumps(entries))
+        children = {name: (child.pid, process.start_time(child.pid)) for name, child in self.children.items()}
+        supervisor = (os.getpid(), process.start_time(os.getpid()))
+        self.record.write_text(json.dumps({"supervisor": supervisor, "children": children}))
+        self._recorded = True
 
     def failed(self) -> str:
         """Name and exit code of a child that has ended, empty while all run."""
@@ -116,7 +125,8 @@ class Supervisor:
             if not process.stop(child, signum=signal.SIGTERM, seconds=max(0.1, end - time.monotonic())):
                 self.output.say(f"'{name}' did not stop within {STOP_SECONDS} s and was killed")
         self.children.clear()
-        self.record.unlink(missing_ok=True)
+        if self._recorded:
+            self.record.unlink(missing_ok=True)
 
     def _spawn(self, spec: ChildSpec) -> subprocess.Popen[bytes]:
         child = subprocess.Popen(
