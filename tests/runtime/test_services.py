@@ -283,13 +283,11 @@ def test_the_state_file_is_replaced_whole(folder: Path) -> None:
 
 
 def usable(python: str, account: Account) -> bool:
-    """Whether that account can run the interpreter with the packages of this one."""
+    """Whether that account can run the interpreter with this checkout and the packages of this environment."""
     path, packages = Path(python).resolve(), Path(sysconfig.get_path("purelib"))
-    return (
-        path.name == f"python3.{sys.version_info.minor}"
-        and account.reaches(path)
-        and account.reaches(packages)
-    )
+    readable = all(account.may(folder, stat.S_IROTH | stat.S_IXOTH) for folder in (ROOT, packages))
+    reached = all(account.reaches(part) for part in (path, packages, ROOT))
+    return path.name == f"python3.{sys.version_info.minor}" and reached and readable
 
 
 root_only = pytest.mark.skipif(os.geteuid() != 0, reason="NOT TESTED: needs root (changing accounts)")

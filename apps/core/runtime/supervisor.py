@@ -8,6 +8,7 @@ stopping is its decision; the kernel tells them when the supervisor is killed.
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import time
