@@ -251,7 +251,7 @@ async def test_one_reader_serves_all_listeners_and_ends_with_the_last() -> None:
     streams = [live.listen(["user:1"], since=None, ping=5, lifetime=30) for _n in range(3)]
     greetings = [await anext(stream) for stream in streams]
     during, reader = centre.listeners, centre._reader
-    live.publish("user:1", "test", {"n": 1})
+    await sync_to_async(live.publish, thread_sensitive=True)("user:1", "test", {"n": 1})
     heard = [await anext(stream) for stream in streams]
 
     for stream in streams:
