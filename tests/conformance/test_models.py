@@ -163,6 +163,7 @@ def test_rules_compile_to_one_query(model: type[models.Model]) -> None:
             assert len(seen) <= 1, [query["sql"] for query in seen.captured_queries]
 
 
+@pytest.mark.django_db
 def test_no_migration_is_missing() -> None:
     from django.core.management import call_command
 

@@ -58,8 +58,9 @@ class Run:
 
     def _read(self) -> None:
         assert self.child.stdout is not None
-        for line in self.child.stdout:
-            self.lines.append(line.rstrip())
+        with self.child.stdout as lines:
+            for line in lines:
+                self.lines.append(line.rstrip())
 
     @property
     def text(self) -> str:
@@ -79,10 +80,14 @@ class Run:
         self.child.send_signal(signum)
         return self.child.wait(timeout=seconds)
 
-    def get(self, path: str, **headers: str) -> http.client.HTTPResponse:
+    def get(self, path: str, **headers: str) -> tuple[int, str]:
+        """Status and body of one request; of a stream that goes on, nothing but the status."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
-        connection.request("GET", path, headers=headers)
-        return connection.getresponse()
+        with contextlib.closing(connection):
+            connection.request("GET", path, headers=headers)
+            answer = connection.getresponse()
+            endless = answer.getheader("Content-Type", "").startswith("text/event-stream")
+            return answer.status, "" if endless else answer.read().decode(errors="replace")
 
 
 def recorded(folder: Path, port: int) -> dict[str, tuple[int, str]]:
@@ -131,7 +136,7 @@ def test_the_whole_life_of_an_installation(folder: Path) -> None:
     # The first start makes everything.
     run = Run(folder, port, ERP_DEMO="1")
     run.wait_ready()
-    assert json.loads(run.get("/readyz").read()) == {
+    assert json.loads(run.get("/readyz")[1]) == {
         "status": "ok",
         "checks": {"database": "ok", "redis": "ok", "migrations": "ok"},
     }
@@ -140,9 +145,9 @@ def test_the_whole_life_of_an_installation(folder: Path) -> None:
     assert set(recorded(folder, port)) == {"web", "live", "worker", "beat"}
 
     # Pages, the live stream on the same address, figures of all processes.
-    assert run.get("/admin/").status in (200, 302)
-    assert run.get("/live/").status in (401, 403)  # and not 404 or 502: the live process answered
-    figures = run.get("/metrics").read().decode()
+    assert run.get("/admin/")[0] in (200, 302)
+    assert run.get("/live/")[0] in (401, 403)  # and not 404 or 502: the live process answered
+    figures = run.get("/metrics")[1]
     assert 'meridian_requests_total{method="GET",process="web"' in figures
     assert 'meridian_queue_length{queue="render"} 0.0' in figures
 
@@ -170,14 +175,14 @@ def test_the_whole_life_of_an_installation(folder: Path) -> None:
     busy = Run(folder, port)
     assert busy.child.wait(timeout=60) == 1
     assert f"Port {port} on 127.0.0.1 is in use" in busy.text
-    assert run.get("/readyz").status == 200
+    assert run.get("/readyz")[0] == 200
     assert set(recorded(folder, port)) == {"web", "live", "worker", "beat"}
     beside = Run(folder, ports.free_port())
     beside.wait_ready()
     assert "'migrate'" not in beside.text
     assert beside.end(signal.SIGTERM) == 0
     assert "stay up for another run" in beside.text
-    assert run.get("/readyz").status == 200
+    assert run.get("/readyz")[0] == 200
 
     # Ctrl-C stops everything.
     assert run.end(signal.SIGINT) == 0
@@ -205,6 +210,6 @@ def test_the_whole_life_of_an_installation(folder: Path) -> None:
     third.child.wait()
     fourth = Run(folder, port)
     fourth.wait_ready()
-    assert fourth.get("/readyz").status == 200
+    assert fourth.get("/readyz")[0] == 200
     assert fourth.end(signal.SIGTERM) == 0
     assert no_family(folder), family(folder)
