@@ -146,7 +146,7 @@ def header_of(cl: Any) -> SafeString:
         if "action-toggle" in str(header["text"]):
             cells.append(
                 format_html(
-                    '<th scope="col" class="bo-pick"><label><input type="checkbox" id="action-toggle" aria-label="{}">'
+                    '<th scope="col" class="bo-pick"><label><input type="checkbox" id="action-toggle" class="action-toggle" aria-label="{}">'
                     '<span class="bo-only-phone">{}</span></label></th>',
                     _("Select all rows"),
                     _("Select all rows"),
