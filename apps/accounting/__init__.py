@@ -1,0 +1,1 @@
+"""Books: charts of accounts, taxes, invoices, ledger, payments and reconciliation."""

@@ -1,0 +1,1 @@
+"""Pure accounting arithmetic and data: plain modules without ORM, importable by every layer."""
