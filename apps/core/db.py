@@ -165,12 +165,14 @@ class AddSearchIndex(_DatabaseOnly):
 class AddCompanyGuard(_DatabaseOnly):
     """PostgreSQL refuses a row whose links lead to another company, and moving a linked row to another company.
 
-    The migration that uses it must depend on ``("core", "0002_kernel")``, which makes the functions.
+    The migration that uses it must depend on ``("core", "0002_kernel")``, which makes the functions. With ``many`` the
+    rows of an INSERT are checked together, one look a link: for tables that take thousands of rows at once.
     """
 
-    def __init__(self, model_name: str, fields: Sequence[str]) -> None:
+    def __init__(self, model_name: str, fields: Sequence[str], *, many: bool = False) -> None:
         self.model_name = model_name
         self.fields = tuple(fields)
+        self.many = many
 
     def describe(self) -> str:
         return f"Keep {', '.join(self.fields)} of {self.model_name} within its company"
@@ -193,12 +195,15 @@ class AddCompanyGuard(_DatabaseOnly):
         table, links = self._links(app_label, state)
         columns = ", ".join(f'"{column}"' for _, column, _ in links)
         arguments = ", ".join(f"'{column}', '{target}'" for _, column, target in links)
+        events = "UPDATE" if self.many else "INSERT OR UPDATE"
         statements = [
             (
-                f'CREATE CONSTRAINT TRIGGER "{table}_company" AFTER INSERT OR UPDATE OF "company_id", {columns} '
+                f'CREATE CONSTRAINT TRIGGER "{table}_company" AFTER {events} OF "company_id", {columns} '
                 f'ON "{table}" DEFERRABLE INITIALLY IMMEDIATE FOR EACH ROW EXECUTE FUNCTION core_company_guard({arguments})'
             )
         ]
+        if self.many:
+            statements += self._together(table, links, arguments)
         for name, column, target in links:
             statements.append(
                 f'CREATE CONSTRAINT TRIGGER "{table}_{name}_company" AFTER UPDATE OF "company_id" ON "{target}" '
@@ -208,11 +213,43 @@ class AddCompanyGuard(_DatabaseOnly):
             )
         return statements
 
+    @staticmethod
+    def _together(table: str, links: Sequence[tuple[str, str, str]], arguments: str) -> list[str]:
+        """A statement trigger over the new rows, and its function with one plain query a link."""
+        looks = "".join(
+            f"""
+            SELECT fresh.id, fresh.company_id, owner.company_id INTO broken, home, away
+            FROM fresh JOIN "{target}" owner ON owner.id = fresh."{column}"
+            WHERE owner.company_id IS DISTINCT FROM fresh.company_id AND owner.company_id IS NOT NULL
+              AND (fresh.company_id IS NULL OR NOT core_company_covers(fresh.company_id, owner.company_id)) LIMIT 1;
+            IF FOUND THEN
+                RAISE EXCEPTION 'row % of {table} belongs to company %, but {column} points to company %', broken, home, away
+                    USING ERRCODE = 'check_violation', CONSTRAINT = '{table}_company', COLUMN = '{column}';
+            END IF;"""
+            for _, column, target in links
+        )
+        return [
+            (
+                f"CREATE OR REPLACE FUNCTION {table}_company_many() RETURNS trigger LANGUAGE plpgsql AS $body$ "
+                f"DECLARE broken bigint; home bigint; away bigint; BEGIN {looks} RETURN NULL; END $body$"
+            ),
+            (
+                f'CREATE TRIGGER "{table}_company_many" AFTER INSERT ON "{table}" REFERENCING NEW TABLE AS fresh '
+                f"FOR EACH STATEMENT EXECUTE FUNCTION {table}_company_many({arguments})"
+            ),
+        ]
+
     def _backward_sql(self, app_label: str, state: ProjectState) -> list[str]:
         table, links = self._links(app_label, state)
-        return [f'DROP TRIGGER IF EXISTS "{table}_company" ON "{table}"'] + [
-            f'DROP TRIGGER IF EXISTS "{table}_{name}_company" ON "{target}"' for name, _, target in links
+        together = [
+            f'DROP TRIGGER IF EXISTS "{table}_company_many" ON "{table}"',
+            f"DROP FUNCTION IF EXISTS {table}_company_many()",
         ]
+        return (
+            [f'DROP TRIGGER IF EXISTS "{table}_company" ON "{table}"']
+            + (together if self.many else [])
+            + [f'DROP TRIGGER IF EXISTS "{table}_{name}_company" ON "{target}"' for name, _, target in links]
+        )
 
 
 class AppendOnly(_DatabaseOnly):
@@ -257,7 +294,8 @@ class AppendOnly(_DatabaseOnly):
 
 class AddTrigger(_DatabaseOnly):
     """A trigger with its own function. ``body`` is the plpgsql between BEGIN and END; ``when`` such as
-    ``BEFORE UPDATE``; ``declare`` the variables. With ``deferred`` it is checked at commit."""
+    ``BEFORE UPDATE``; ``declare`` the variables. With ``deferred`` it is checked at commit. ``referencing`` names the
+    transition tables of a trigger for each statement (``NEW TABLE AS fresh``)."""
 
     def __init__(
         self,
@@ -270,6 +308,7 @@ class AddTrigger(_DatabaseOnly):
         deferred: bool = False,
         level: str = "ROW",
         condition: str = "",
+        referencing: str = "",
     ) -> None:
         self.model_name = model_name
         self.name = name
@@ -279,6 +318,7 @@ class AddTrigger(_DatabaseOnly):
         self.deferred = deferred
         self.level = level
         self.condition = condition
+        self.referencing = referencing
 
     def describe(self) -> str:
         return f"Guard {self.model_name} by trigger {self.name}"
@@ -293,13 +333,14 @@ class AddTrigger(_DatabaseOnly):
         kind = "CONSTRAINT TRIGGER" if self.deferred else "TRIGGER"
         deferred = "DEFERRABLE INITIALLY DEFERRED" if self.deferred else ""
         condition = f"WHEN ({self.condition})" if self.condition else ""
+        referencing = f"REFERENCING {self.referencing}" if self.referencing else ""
         return [
             (
                 f"CREATE OR REPLACE FUNCTION {self.name}() RETURNS trigger LANGUAGE plpgsql AS "
                 f"$body$ {declare} BEGIN {self.body} END $body$"
             ),
             (
-                f'CREATE {kind} "{self.name}" {self.when} ON "{table}" {deferred} '
+                f'CREATE {kind} "{self.name}" {self.when} ON "{table}" {deferred} {referencing} '
                 f"FOR EACH {self.level} {condition} EXECUTE FUNCTION {self.name}()"
             ),
         ]

@@ -142,7 +142,8 @@ class SearchField:
 class ModelOptions:
     """What the platform should know about a model; set as the class attribute ``erp``.
 
-    ``company``: ``owned`` (a row belongs to one company), ``shared`` (no company = every company's), ``none``.
+    ``company``: ``owned`` (a row belongs to one company), ``shared`` (no company = every company's), ``inherited``
+    (owned, and used by the branches of its company as well), ``none``.
     ``tracked``: fields whose changes appear in the thread and the audit trail.
     ``field_roles``: field name -> role codes, one of which is needed to see, filter, sort or write that field.
     ``secret``: fields that no interface ever serialises, filters or sorts, whatever the role.

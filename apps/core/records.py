@@ -220,7 +220,7 @@ class RecordService(Generic[M]):
 
     def _default_company(self, draft: Values, actor: Actor) -> None:
         mode = company_mode(self.model)
-        if mode == "owned" and draft.get("company") is None and actor.company_pk is not None:
+        if mode in ("owned", "inherited") and draft.get("company") is None and actor.company_pk is not None:
             draft["company"] = actor.company_pk
         if mode != "none" and not actor.is_system:
             company_pk = pk_of(draft.get("company"))

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from django.db.models import Model, Q, QuerySet
+from django.db.models.expressions import RawSQL
 
 from apps.core.actor import INTERNAL, PORTAL, PUBLIC, Actor
 from apps.core.errors import NotVisible, PermissionDenied
@@ -98,13 +99,27 @@ def rules_of(model: type[Model]) -> list[Rule]:
     return list(_rules.get(model, ()))
 
 
-def company_filter(model: type[Model], actor: Actor) -> Q | None:
-    """The mandatory company rule of a model, or ``None`` for models without company."""
+# The companies of an actor and those above them, whose charts, journals and taxes branches use.
+_LINE = """
+WITH RECURSIVE line(id) AS (
+    SELECT unnest(%s::bigint[])
+    UNION SELECT c.parent_id FROM access_company c JOIN line ON c.id = line.id WHERE c.parent_id IS NOT NULL
+) SELECT id FROM line
+"""
+
+
+def company_filter(model: type[Model], actor: Actor, operation: str = "view") -> Q | None:
+    """The mandatory company rule of a model, or ``None`` for models without company.
+
+    Rows of an *inherited* model are seen from the branches of their company too, and changed only from the company itself.
+    """
     mode = company_mode(model)
     if mode == "none":
         return None
+    if mode == "inherited" and operation == "view":
+        return Q(company_id__in=RawSQL(_LINE, [list(actor.company_pks)]))  # noqa: S611 - a constant statement
     own = Q(company_id__in=actor.company_pks)
-    return own if mode == "owned" else own | Q(company_id__isnull=True)
+    return own | Q(company_id__isnull=True) if mode == "shared" else own
 
 
 def _granting(model: type[Model], actor: Actor, operation: str) -> Q | None:
@@ -133,7 +148,7 @@ def record_filter(model: type[Model], actor: Actor, operation: str = "view") -> 
     if granted is None:
         return None
     combined = granted
-    company = company_filter(model, actor)
+    company = company_filter(model, actor, operation)
     if company is not None:
         combined &= company
     for known in _rules.get(model, ()):
@@ -192,7 +207,7 @@ def explain(model: type[Model], actor: Actor, op: str, pk: Any) -> list[str]:
         return [f"no role grants '{op}' on {model._meta.label}"]
     rows = model._default_manager.filter(pk=pk)
     refusing = []
-    company = company_filter(model, actor)
+    company = company_filter(model, actor, operation)
     if company is not None and not rows.filter(company).exists():
         refusing.append("company: the record belongs to a company that is not selected")
     for known in _rules.get(model, ()):

@@ -121,7 +121,7 @@ def options_of(model: type[models.Model]) -> ModelOptions:
 
 
 def company_mode(model: type[models.Model]) -> str:
-    """``owned``, ``shared`` or ``none``, read from the mixins (or ``erp.company`` for unusual models)."""
+    """``owned``, ``inherited``, ``shared`` or ``none``, read from the mixins (or ``erp.company`` for unusual models)."""
     declared = options_of(model).company
     if declared != "none":
         return declared

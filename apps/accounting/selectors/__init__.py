@@ -1,0 +1,1 @@
+"""Reads: figures and choices, never a change."""

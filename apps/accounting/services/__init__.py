@@ -1,0 +1,1 @@
+"""Writes: every change of the books is made here."""
