@@ -216,17 +216,17 @@ class AddCompanyGuard(_DatabaseOnly):
     @staticmethod
     def _together(table: str, links: Sequence[tuple[str, str, str]], arguments: str) -> list[str]:
         """A statement trigger over the new rows, and its function with one plain query a link."""
-        looks = "".join(
-            f"""
+        look = """
             SELECT fresh.id, fresh.company_id, owner.company_id INTO broken, home, away
-            FROM fresh JOIN "{target}" owner ON owner.id = fresh."{column}"
+            FROM fresh JOIN "%(target)s" owner ON owner.id = fresh."%(column)s"
             WHERE owner.company_id IS DISTINCT FROM fresh.company_id AND owner.company_id IS NOT NULL
               AND (fresh.company_id IS NULL OR NOT core_company_covers(fresh.company_id, owner.company_id)) LIMIT 1;
             IF FOUND THEN
-                RAISE EXCEPTION 'row % of {table} belongs to company %, but {column} points to company %', broken, home, away
-                    USING ERRCODE = 'check_violation', CONSTRAINT = '{table}_company', COLUMN = '{column}';
+                RAISE EXCEPTION 'row %% of %(table)s belongs to company %%, but %(column)s points to company %%', broken, home, away
+                    USING ERRCODE = 'check_violation', CONSTRAINT = '%(table)s_company', COLUMN = '%(column)s';
             END IF;"""
-            for _, column, target in links
+        looks = "".join(
+            look % {"table": table, "column": column, "target": target} for _, column, target in links
         )
         return [
             (

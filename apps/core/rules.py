@@ -207,7 +207,7 @@ def explain(model: type[Model], actor: Actor, op: str, pk: Any) -> list[str]:
         return [f"no role grants '{op}' on {model._meta.label}"]
     rows = model._default_manager.filter(pk=pk)
     refusing = []
-    company = company_filter(model, actor, operation)
+    company = company_filter(model, actor, op)
     if company is not None and not rows.filter(company).exists():
         refusing.append("company: the record belongs to a company that is not selected")
     for known in _rules.get(model, ()):
