@@ -30,6 +30,7 @@ SETUP = (
     "PaymentTerm",
     "PaymentTermLine",
     "CashRounding",
+    "PartnerTerms",
 )
 LEDGER = ("JournalEntry", "JournalItem", "PartialMatch", "FullMatch", "PeriodBalance", "PartnerBalance")
 BANK = ("BankStatement", "StatementLine", "ReconcileRule")
@@ -76,6 +77,7 @@ ROLES = (
         implies=(ROLE_BILLING, ROLE_AUDITOR),
         grants={
             "accounting.Account": "view add",
+            "accounting.PartnerTerms": "view add change delete",
             "accounting.JournalEntry": "view add change delete post reverse",
             "accounting.JournalItem": "view add change delete reconcile",
             "accounting.BankStatement": "view add change delete",

@@ -524,6 +524,8 @@ class Migration(migrations.Migration):
                 ('credit_item', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='matched_debits', to='accounting.journalitem', verbose_name='credit')),
                 ('debit_item', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='matched_credits', to='accounting.journalitem', verbose_name='debit')),
                 ('exchange_entry', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='accounting.journalentry', verbose_name='exchange difference')),
+                ('debit_tax_entry', models.ForeignKey(blank=True, db_index=False, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='accounting.journalentry', verbose_name='taxes due with the payment, debit')),
+                ('credit_tax_entry', models.ForeignKey(blank=True, db_index=False, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='accounting.journalentry', verbose_name='taxes due with the payment, credit')),
             ],
             options={
                 'verbose_name': 'matching',
@@ -1348,5 +1350,30 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name='taxrepartition',
             constraint=models.UniqueConstraint(condition=models.Q(('kind', 'base')), fields=('tax', 'document'), name='accounting_repartition_one_base', violation_error_message='A tax has one base line for invoices and one for credit notes.'),
+        ),
+        migrations.CreateModel(
+            name='PartnerTerms',
+            fields=[
+                ('id', models.BigAutoField(primary_key=True, serialize=False)),
+                ('version', models.PositiveIntegerField(default=1, editable=False, verbose_name='version')),
+                ('created_at', models.DateTimeField(auto_now_add=True, verbose_name='created on')),
+                ('updated_at', models.DateTimeField(auto_now=True, verbose_name='changed on')),
+                ('credit_limit', apps.core.money.fields.MoneyField(blank=True, decimal_places=4, help_text='Empty: that of the company.', max_digits=20, null=True, verbose_name='credit limit')),
+                ('company', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='access.company', verbose_name='company')),
+                ('created_by', models.ForeignKey(blank=True, editable=False, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL, verbose_name='created by')),
+                ('fiscal_position', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='accounting.fiscalposition', verbose_name='fiscal position')),
+                ('partner', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='accounting_terms', to='contacts.partner', verbose_name='partner')),
+                ('payable_account', models.ForeignKey(blank=True, db_index=False, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='accounting.account', verbose_name='payable')),
+                ('purchase_term', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='accounting.paymentterm', verbose_name='terms of the vendor')),
+                ('receivable_account', models.ForeignKey(blank=True, db_index=False, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='accounting.account', verbose_name='receivable')),
+                ('sale_term', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='accounting.paymentterm', verbose_name='terms for the customer')),
+                ('updated_by', models.ForeignKey(blank=True, editable=False, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL, verbose_name='changed by')),
+            ],
+            options={
+                'verbose_name': 'accounting terms of a partner',
+                'verbose_name_plural': 'accounting terms of partners',
+                'ordering': ('company_id', 'partner_id', 'pk'),
+                'constraints': [models.UniqueConstraint(fields=('partner', 'company'), name='accounting_partner_terms_once', violation_error_message='This partner has terms with the company already.'), models.CheckConstraint(condition=models.Q(('credit_limit__isnull', True), ('credit_limit__gte', 0), _connector='OR'), name='accounting_partner_terms_limit', violation_error_message='A credit limit cannot be negative.')],
+            },
         ),
     ]

@@ -793,6 +793,17 @@ class Migration(migrations.Migration):
         AddCompanyGuard("bankstatement", ("journal",)),
         AddCompanyGuard("statementline", ("journal", "partner", "statement"), many=True),
         AddCompanyGuard("reconcilerule", ("account", "partner")),
+        AddCompanyGuard(
+            "partnerterms",
+            (
+                "partner",
+                "receivable_account",
+                "payable_account",
+                "sale_term",
+                "purchase_term",
+                "fiscal_position",
+            ),
+        ),
         # search
         AddSearchIndex("accountgroup", ("name",)),
         AddSearchIndex("account", ("code", "name")),

@@ -9,6 +9,7 @@ from apps.accounting.models.ledger import (
     PartnerBalance,
     PeriodBalance,
 )
+from apps.accounting.models.partner import PartnerTerms
 from apps.accounting.models.payment import (
     BankStatement,
     Payment,
@@ -64,6 +65,7 @@ __all__ = [
     "NumberSeries",
     "PartialMatch",
     "PartnerBalance",
+    "PartnerTerms",
     "Payment",
     "PaymentMethodLine",
     "PaymentTerm",
