@@ -412,7 +412,8 @@ class PartialMatch(models.Model):
     """So much of a debit item settles so much of a credit item. ``amount`` is in company currency, the others in the
     items' own. ``date`` is the later of both items: reports as of a day leave out later matchings.
 
-    Never changed; deleting one restores the residuals (trigger). ``exchange_entry`` holds the difference it made.
+    Never changed; deleting one restores the residuals (trigger). ``exchange_entry`` holds the difference it made, the two
+    others the taxes that became due with it, of the debit's document and of the credit's.
     """
 
     erp: ClassVar[ModelOptions] = ModelOptions(
@@ -422,6 +423,10 @@ class PartialMatch(models.Model):
             "company:debit_item": "both items are of the company's tree, checked by a trigger",
             "company:credit_item": "both items are of the company's tree, checked by a trigger",
             "company:exchange_entry": "made with the matching, in its company",
+            "company:debit_tax_entry": "made with the matching, in its company",
+            "company:credit_tax_entry": "made with the matching, in its company",
+            "index:debit_tax_entry": "found from the matching; posted entries are never deleted",
+            "index:credit_tax_entry": "found from the matching; posted entries are never deleted",
         },
         company_links=(),
     )
@@ -447,6 +452,24 @@ class PartialMatch(models.Model):
         blank=True,
         on_delete=models.PROTECT,
         related_name="+",
+    )
+    debit_tax_entry = models.ForeignKey(
+        JournalEntry,
+        verbose_name=_("taxes due with the payment, debit"),
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="+",
+        db_index=False,
+    )
+    credit_tax_entry = models.ForeignKey(
+        JournalEntry,
+        verbose_name=_("taxes due with the payment, credit"),
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="+",
+        db_index=False,
     )
     created_at = models.DateTimeField(_("made on"), auto_now_add=True)
     created_by = models.ForeignKey(
