@@ -162,7 +162,7 @@ def post_entries(specs: Sequence[EntrySpec], *, actor: Actor) -> list[JournalEnt
 
     Preconditions: inside a unit of work; every other lock that the caller needs is taken. Effects: items, entries, numbers,
     hashes, period balances. Errors: ``ValidationFailed`` for an entry that does not balance, a deprecated account or a
-    number that does not fit; whatever PostgreSQL refuses at commit. Ten statements at most, whatever the number.
+    number that does not fit; whatever PostgreSQL refuses at commit. A dozen statements, whatever the number.
     """
     if not specs:
         return []
