@@ -103,7 +103,20 @@ ROLES = (
         sequence=40,
     ),
 )
-GRANTS: dict[str, dict[str, str]] = {}
+# Every employee finds names of taxes, terms and journals, and sees documents that he sells or follows (``rules.py``).
+GRANTS: dict[str, dict[str, str]] = {
+    "access.internal": {
+        "accounting.Invoice": "view",
+        "accounting.InvoiceLine": "view",
+        "accounting.Account": "view",
+        "accounting.Journal": "view",
+        "accounting.Tax": "view",
+        "accounting.PaymentTerm": "view",
+        "accounting.FiscalPosition": "view",
+        "accounting.Incoterm": "view",
+    },
+    "access.portal": {"accounting.Invoice": "view", "accounting.InvoiceLine": "view"},
+}
 JOBS: tuple[JobSpec, ...] = ()
 REPORTS: tuple[ReportSpec, ...] = ()
 SETTINGS: tuple[SettingSpec, ...] = ()

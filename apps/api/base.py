@@ -106,6 +106,7 @@ class NestedSpec:
     fields: tuple[str, ...] | None = None
     read_only: tuple[str, ...] = ()
     computed: Mapping[str, Any] = field(default_factory=dict)
+    inputs: Mapping[str, Input] = field(default_factory=dict)
     ordering: tuple[str, ...] = ("pk",)
     writes: str = "children"  # children | service | never
     required: bool = False

@@ -140,6 +140,7 @@ class Plan:
                     "fields": source.fields,
                     "read_only": source.read_only,
                     "computed": source.computed,
+                    "inputs": source.inputs,
                     "__module__": type(self.resource).__module__,
                 },
             )

@@ -417,6 +417,7 @@ class PartialMatch(models.Model):
     """
 
     erp: ClassVar[ModelOptions] = ModelOptions(
+        company="owned",
         exempt={
             "version": "never changed",
             "index:created_by": "shown only",
@@ -507,6 +508,7 @@ class PeriodBalance(models.Model):
     waits for another; a job folds them. A figure is always the sum of its rows."""
 
     erp: ClassVar[ModelOptions] = ModelOptions(
+        company="owned",
         company_links=(),
         exempt={
             "version": "written by triggers only",
@@ -552,6 +554,7 @@ class PartnerBalance(models.Model):
     """Like ``PeriodBalance`` for receivables and payables, by partner."""
 
     erp: ClassVar[ModelOptions] = ModelOptions(
+        company="owned",
         company_links=(),
         exempt={
             "version": "written by triggers only",

@@ -1,0 +1,404 @@
+"""REST: ``accounting/invoices``, ``journal-entries``, ``journal-items``, ``payments``, and how the books are set up."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from django.db.models import Q
+from django.utils import timezone
+
+from apps.accounting.constants import PURCHASE_TYPES, SALE_TYPES, EntryState
+from apps.accounting.models import (
+    Account,
+    AccountGroup,
+    AccountingSettings,
+    BankStatement,
+    CashRounding,
+    FiscalPosition,
+    FiscalPositionAccount,
+    FiscalPositionTax,
+    FiscalYear,
+    Incoterm,
+    Invoice,
+    InvoiceLine,
+    Journal,
+    JournalEntry,
+    JournalItem,
+    LedgerGroup,
+    LockException,
+    PartialMatch,
+    Payment,
+    PaymentMethodLine,
+    PaymentTerm,
+    PaymentTermLine,
+    ReconcileRule,
+    StatementLine,
+    Tax,
+    TaxGroup,
+    TaxRepartition,
+    TaxTag,
+)
+from apps.api.base import (
+    DETAIL,
+    LIST,
+    READ_ONLY,
+    Filter,
+    Input,
+    NestedSpec,
+    Resource,
+    resource,
+)
+from apps.core.actor import Actor
+
+NO_PRODUCTS = "Always null: products come with their own module."
+
+
+def _either(value: bool, condition: Q) -> Q:
+    return condition if value else ~condition
+
+
+# ---------------------------------------------------------------------------------------------------------- set-up
+@resource("accounting/accounts")
+class AccountResource(Resource):
+    """Accounts of the ledger. An account with items is deprecated, never deleted."""
+
+    model = Account
+    exclude = ("template_key",)
+    detail_only = ("note",)
+
+
+@resource("accounting/account-groups")
+class AccountGroupResource(Resource):
+    """Headings of the chart, by ranges of code prefixes."""
+
+    model = AccountGroup
+
+
+@resource("accounting/journals")
+class JournalResource(Resource):
+    """Journals with their ways to pay."""
+
+    model = Journal
+    exclude = ("template_key",)
+    nested: ClassVar[Mapping[str, NestedSpec]] = {
+        "payment_methods": NestedSpec(
+            PaymentMethodLine,
+            link="journal",
+            fields=(
+                "direction",
+                "code",
+                "name",
+                "outstanding_account",
+                "sequence",
+                "next_check_number",
+                "active",
+            ),
+            ordering=("direction", "sequence", "pk"),
+        ),
+    }
+
+
+@resource("accounting/ledger-groups")
+class LedgerGroupResource(Resource):
+    """Sets of journals that a second view of the books leaves out."""
+
+    model = LedgerGroup
+
+
+@resource("accounting/tax-groups")
+class TaxGroupResource(Resource):
+    """Taxes that documents sum up in one row."""
+
+    model = TaxGroup
+    exclude = ("template_key",)
+
+
+@resource("accounting/tax-tags")
+class TaxTagResource(Resource):
+    """Boxes of tax returns."""
+
+    model = TaxTag
+
+
+@resource("accounting/taxes")
+class TaxResource(Resource):
+    """Taxes with their shares. A tax on posted documents keeps its amount: make a new one instead."""
+
+    model = Tax
+    exclude = ("template_key",)
+    detail_only = ("legal_note",)
+    nested: ClassVar[Mapping[str, NestedSpec]] = {
+        "repartition": NestedSpec(
+            TaxRepartition,
+            link="tax",
+            fields=("document", "kind", "percent", "account", "tags", "in_closing", "sequence"),
+            ordering=("document", "kind", "sequence", "pk"),
+            writes="service",
+            help="Shares for invoices and for credit notes; left out: all of the amount, on the line's account.",
+        ),
+    }
+
+
+@resource("accounting/fiscal-positions")
+class FiscalPositionResource(Resource):
+    """What replaces taxes and accounts for some partners."""
+
+    model = FiscalPosition
+    exclude = ("template_key",)
+    detail_only = ("note",)
+    nested: ClassVar[Mapping[str, NestedSpec]] = {
+        "tax_map": NestedSpec(
+            FiscalPositionTax, link="position", fields=("source", "target"), writes="service"
+        ),
+        "account_map": NestedSpec(
+            FiscalPositionAccount, link="position", fields=("source", "target"), writes="service"
+        ),
+    }
+
+
+@resource("accounting/payment-terms")
+class PaymentTermResource(Resource):
+    """Payment terms with their parts."""
+
+    model = PaymentTerm
+    nested: ClassVar[Mapping[str, NestedSpec]] = {
+        "lines": NestedSpec(
+            PaymentTermLine,
+            link="term",
+            fields=("value", "amount", "days", "delay", "day", "sequence"),
+            ordering=("sequence", "pk"),
+            writes="service",
+        ),
+    }
+
+
+@resource("accounting/cash-roundings")
+class CashRoundingResource(Resource):
+    """How totals are rounded to coins."""
+
+    model = CashRounding
+
+
+@resource("accounting/incoterms")
+class IncotermResource(Resource):
+    """Trade terms."""
+
+    model = Incoterm
+
+
+@resource("accounting/settings")
+class AccountingSettingsResource(Resource):
+    """How each company keeps its books. Lock dates are set by actions."""
+
+    model = AccountingSettings
+    operations = (LIST, DETAIL, "update")
+
+
+@resource("accounting/fiscal-years")
+class FiscalYearResource(Resource):
+    """Fiscal years that differ from the usual one."""
+
+    model = FiscalYear
+
+
+@resource("accounting/lock-exceptions")
+class LockExceptionResource(Resource):
+    """Leave to post into a locked period."""
+
+    model = LockException
+    operations = (LIST, DETAIL, "create")
+
+
+# ------------------------------------------------------------------------------------------------------- documents
+def _overdue(value: bool, *, actor: Actor) -> Q:
+    late = Q(state=EntryState.POSTED, due_date__lt=timezone.localdate()) & ~Q(residual_amount=0)
+    return _either(value, late)
+
+
+def _unpaid(value: bool, *, actor: Actor) -> Q:
+    return _either(value, Q(state=EntryState.POSTED) & ~Q(residual_amount=0))
+
+
+@resource("accounting/invoices")
+class InvoiceResource(Resource):
+    """Customer invoices, vendor bills, credit notes and receipts with their lines.
+
+    Amounts are in the document's currency. A line without ``taxes`` takes the default ones, ``[]`` means none; without
+    ``account`` it takes the journal's. Posted documents change by actions only.
+    """
+
+    model = Invoice
+    exclude = ("series", "auto_post_day", "posted_before")
+    detail_only = ("narration", "tax_totals", "instalments", "partner_snapshot", "manual_taxes")
+    inputs: ClassVar[Mapping[str, Input]] = {
+        "quick_total": Input(
+            str,
+            nullable=True,
+            help="Total with tax, as a decimal string: one line is made whose price leads to exactly this total.",
+        ),
+    }
+    nested: ClassVar[Mapping[str, NestedSpec]] = {
+        "lines": NestedSpec(
+            InvoiceLine,
+            link="invoice",
+            fields=(
+                "sequence",
+                "kind",
+                "description",
+                "product_code",
+                "unit",
+                "quantity",
+                "unit_price",
+                "discount",
+                "account",
+                "taxes",
+                "subtotal",
+                "total",
+            ),
+            inputs={"product": Input(int, nullable=True, help=NO_PRODUCTS)},
+            ordering=("sequence", "pk"),
+            writes="service",
+        ),
+    }
+    filters: ClassVar[Mapping[str, Any]] = {
+        "overdue": Filter(apply=_overdue, type=bool),
+        "unpaid": Filter(apply=_unpaid, type=bool),
+        "sales": Filter(
+            apply=lambda value, *, actor: _either(value, Q(type__in=sorted(SALE_TYPES))), type=bool
+        ),
+        "purchases": Filter(
+            apply=lambda value, *, actor: _either(value, Q(type__in=sorted(PURCHASE_TYPES))), type=bool
+        ),
+    }
+    portal_fields = (
+        "id",
+        "version",
+        "type",
+        "state",
+        "payment_state",
+        "number",
+        "date",
+        "due_date",
+        "delivery_date",
+        "currency",
+        "untaxed_amount",
+        "tax_amount",
+        "total_amount",
+        "residual_amount",
+        "reference",
+        "payment_reference",
+        "narration",
+        "partner",
+        "company",
+        "lines",
+    )
+
+
+ITEM_FIELDS = (
+    "position",
+    "account",
+    "partner",
+    "name",
+    "debit",
+    "credit",
+    "currency",
+    "amount_currency",
+    "date_maturity",
+    "quantity",
+    "kind",
+    "tax",
+    "tax_pks",
+    "tag_pks",
+    "tax_base_amount",
+    "residual",
+    "residual_currency",
+    "matching_number",
+)
+
+
+@resource("accounting/journal-entries")
+class JournalEntryResource(Resource):
+    """Entries of the ledger. Those made by hand are drafts until posted; posted ones are reversed, never changed."""
+
+    model = JournalEntry
+    exclude = ("series",)
+    detail_only = ("narration",)
+    nested: ClassVar[Mapping[str, NestedSpec]] = {
+        "items": NestedSpec(
+            JournalItem,
+            link="entry",
+            fields=ITEM_FIELDS,
+            read_only=("kind", "tax", "tax_pks", "tag_pks", "tax_base_amount"),
+            inputs={
+                "taxes": Input(Tax, many=True, nullable=True, help="Taxes whose base the item is."),
+            },
+            ordering=("position", "pk"),
+            writes="service",
+        ),
+    }
+
+
+@resource("accounting/journal-items")
+class JournalItemResource(Resource):
+    """Items of entries. They are written with their entry; actions match them."""
+
+    model = JournalItem
+    operations = READ_ONLY
+    fields = (
+        "id",
+        "entry",
+        "company",
+        "journal",
+        "date",
+        "posted",
+        *ITEM_FIELDS,
+        "balance",
+        "discount_date",
+        "full_match",
+    )
+    filters: ClassVar[Mapping[str, Any]] = {
+        "open": Filter(
+            apply=lambda value, *, actor: _either(
+                value, Q(posted=True) & ~Q(residual=0, residual_currency=0)
+            ),
+            type=bool,
+        ),
+        "account_type": Filter(path="account__type", type=str),
+    }
+
+
+@resource("accounting/matches")
+class PartialMatchResource(Resource):
+    """What settled what. Made by payments and by the action ``reconcile`` of journal items."""
+
+    model = PartialMatch
+    operations = READ_ONLY
+
+
+@resource("accounting/payments")
+class PaymentResource(Resource):
+    """Payments received and sent. ``idempotency_key`` makes a second booking of one payment impossible."""
+
+    model = Payment
+
+
+@resource("accounting/bank-statements")
+class BankStatementResource(Resource):
+    """Statements of bank and cash journals."""
+
+    model = BankStatement
+
+
+@resource("accounting/statement-lines")
+class StatementLineResource(Resource):
+    """Movements of bank and cash, to be reconciled."""
+
+    model = StatementLine
+
+
+@resource("accounting/reconcile-rules")
+class ReconcileRuleResource(Resource):
+    """What to propose for statement lines."""
+
+    model = ReconcileRule
