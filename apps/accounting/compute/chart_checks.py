@@ -197,14 +197,14 @@ def _check_defaults(
                     f"taxes: {name}{suffix} is '{key}', which is no active tax for {use}", name + suffix
                 )
     prefixes = file.table("prefixes")
-    for name, kind in (("bank", "asset_cash"), ("cash", "asset_cash"), ("transfer", "asset_current")):
+    for name in ("bank", "cash", "transfer"):
         prefix = getattr(defaults, f"{name}_prefix")
         if not prefix or len(prefix) >= defaults.code_digits:
             prefixes.fault(
                 f"prefixes: {name} must be shorter than the {defaults.code_digits} digits of a code", name
             )
-        for code, row in by_code.items():
-            if prefix and code.startswith(prefix) and row.type != kind and name != "transfer":
+        for code, row in by_code.items() if prefix and name != "transfer" else ():
+            if code.startswith(prefix) and row.type != "asset_cash":
                 prefixes.fault(
                     f"prefixes: {name} accounts begin with {prefix}, but {code} is {row.type}", name
                 )
@@ -213,6 +213,8 @@ def _check_defaults(
         head.fault(f"country is '{defaults.country}'; write the two letters of ISO 3166", "country")
     if defaults.currency is not None and not _CURRENCY.match(defaults.currency):
         head.fault(f"currency is '{defaults.currency}'; write the three letters of ISO 4217", "currency")
+    if defaults.cash_basis and defaults.cash_basis_base is None:
+        roles.fault("accounts: 'cash_basis_base' is missing; cash_basis = true needs it")
 
 
 def _check_journals(
@@ -351,6 +353,12 @@ def _check_positions(
             for key in (source, *targets):
                 if key not in taxes:
                     table.fault(f"{row.key}: tax '{key}' is unknown; correct the map", source)
+                elif (
+                    row.auto_apply and not taxes[key].active and (source not in taxes or taxes[source].active)
+                ):
+                    table.fault(
+                        f"{row.key}: tax '{key}' is not active; a position applied by itself needs it", source
+                    )
             uses = {taxes[key].use for key in (source, *targets) if key in taxes}
             if len(uses) > 1:
                 table.fault(

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 _TABLE = re.compile(r"^\s*\[\[?\s*([^\]]+?)\s*\]\]?\s*(?:#.*)?$")
@@ -121,7 +122,7 @@ class Table:
             return allowed[0]
         return value
 
-    def names(self, language: str) -> dict[str, str]:
+    def names(self, language: str) -> Mapping[str, str]:
         """All wordings of `name`; English falls back to the local one."""
         local = self.required("name")
         found = {language: local, "en": self.text("name_en") or local}
@@ -132,7 +133,7 @@ class Table:
                     found[column[5:]] = wording
         if language == "en":
             found["en"] = local
-        return found
+        return MappingProxyType(found)
 
     def finish(self) -> None:
         for name in self.values:
@@ -178,7 +179,7 @@ class TomlFile:
 
     def tables(self, section: str) -> Iterator[Table]:
         """Every [section.key], in the order of the file."""
-        for key in self.content.get(section, {}):
+        for key in self.table(section).values:
             yield self.table(f"{section}.{key}", key)
 
     def known_sections(self, *sections: str) -> None:

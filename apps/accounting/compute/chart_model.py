@@ -47,7 +47,7 @@ class AccountRow:
     type: str
     name: str
     name_en: str
-    names: Names = field(repr=False)
+    names: Names = field(repr=False, hash=False)
     reconcile: bool = False
     non_trade: bool = False
 
@@ -65,7 +65,7 @@ class GroupRow:
     end: str
     name: str
     name_en: str
-    names: Names = field(repr=False)
+    names: Names = field(repr=False, hash=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,7 @@ class TagRow:
     key: str
     name: str
     name_en: str
-    names: Names = field(repr=False)
+    names: Names = field(repr=False, hash=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +96,7 @@ class TaxGroupRow:
     key: str
     name: str
     name_en: str
-    names: Names = field(repr=False)
+    names: Names = field(repr=False, hash=False)
     sequence: int
     payable: str
     receivable: str
@@ -110,7 +110,7 @@ class TaxRow:
     key: str
     name: str
     name_en: str
-    names: Names = field(repr=False)
+    names: Names = field(repr=False, hash=False)
     label: str
     use: str
     scope: str | None
@@ -139,7 +139,7 @@ class PositionRow:
     key: str
     name: str
     name_en: str
-    names: Names = field(repr=False)
+    names: Names = field(repr=False, hash=False)
     sequence: int
     auto_apply: bool
     vat_required: bool
@@ -161,7 +161,7 @@ class JournalRow:
     type: str
     name: str
     name_en: str
-    names: Names = field(repr=False)
+    names: Names = field(repr=False, hash=False)
     account: str | None = None
 
 

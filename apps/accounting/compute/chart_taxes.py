@@ -166,6 +166,7 @@ def read_positions(
         taxes = file.table(f"position.{table.key}.taxes", table.key)
         accounts = file.table(f"position.{table.key}.accounts", table.key)
         table.taken.update(("taxes", "accounts"))
+        table.lines = {**taxes.lines, **accounts.lines, **table.lines}
         row = PositionRow(
             key=table.key,
             name=names[language],

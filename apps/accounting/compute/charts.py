@@ -10,6 +10,7 @@ from __future__ import annotations
 from decimal import Decimal
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from apps.accounting.compute.chart_checks import check_chart
 from apps.accounting.compute.chart_files import ChartError, Problems, Table, TomlFile, read_csv, read_toml
@@ -227,9 +228,10 @@ def _defaults(chart_file: TomlFile, head: Table) -> Defaults:
     if not (month.isdigit() and day.isdigit() and 1 <= int(month) <= 12 and 1 <= int(day) <= 31):
         head.fault(f"fiscal_year_end is '{end}'; write month and day, like \"12-31\"", "fiscal_year_end")
         month, day = "12", "31"
+    accounts: dict[str, Any] = {role: roles.required(role) for role in _REQUIRED_ROLES}
+    accounts.update((role, roles.text(role)) for role in _OPTIONAL_ROLES)
     defaults = Defaults(
-        **{role: roles.required(role) for role in _REQUIRED_ROLES},
-        **{role: roles.text(role) for role in _OPTIONAL_ROLES},
+        **accounts,
         sale_tax=taxes.required("sale"),
         purchase_tax=taxes.required("purchase"),
         sale_tax_services=taxes.text("sale_services"),
