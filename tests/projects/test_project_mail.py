@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
+from contextlib import suppress
+from io import StringIO
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from django.core.management import call_command
 
 from apps.chatter.models import Attachment, Follower, Message
 from apps.contacts.models import Partner
@@ -207,3 +211,26 @@ def test_a_mail_costs_the_same_however_many_tasks_there_are(desk: SimpleNamespac
         costs.append(len(seen))
 
     assert costs[1] == costs[2]
+
+
+def test_real_mail_to_an_alias_becomes_a_task_of_its_sender(desk: SimpleNamespace, shared_data: Path) -> None:
+    """Ordinary mail of the corpus, handed over with the envelope's recipient as a mail server does it."""
+    files = sorted((shared_data / "mail" / "stalwart").rglob("*.eml"))
+    files += sorted((shared_data / "mail" / "mikel" / "rfc2822").rglob("*.eml"))
+    assert len(files) >= 50
+    chosen = files[::3]
+    out = StringIO()
+    with suppress(SystemExit):  # the command exits with the worst code of all
+        call_command("mailgate", *map(str, chosen), to=["support@example.com"], json=True, stdout=out)
+
+    rows = [json.loads(line) for line in out.getvalue().splitlines()]
+    assert len(rows) == len(chosen)
+    accepted = [row for row in rows if row["state"] == "accepted"]
+    others = {(row["source"], row["state"], row["reason"]) for row in rows if row["state"] != "accepted"}
+    assert len(accepted) >= len(chosen) * 0.7, others
+    tasks = [int(row["records"][0].rsplit(":", 1)[-1].rsplit("/", 1)[-1].strip("#")) for row in accepted]
+    assert Task.objects.filter(project=desk.project, pk__in=tasks).count() == len(set(tasks)) > 10
+    senders = Task.objects.filter(pk__in=tasks, partner__isnull=False).count()
+    assert senders >= len(set(tasks)) * 0.7
+    for task in Task.objects.filter(pk__in=tasks):
+        assert "<script" not in task.description.lower()

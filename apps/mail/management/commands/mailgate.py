@@ -26,13 +26,20 @@ class Command(BaseCommand):
         parser.add_argument("paths", nargs="*", help="files or folders; standard input when there are none")
         parser.add_argument("--mbox", action="store_true", help="the files are mboxes")
         parser.add_argument(
+            "--to",
+            action="append",
+            default=[],
+            metavar="ADDRESS",
+            help="recipient of the envelope, as the mail server knows it (blind copies, lists, forwarded mail)",
+        )
+        parser.add_argument(
             "--json", action="store_true", help="print what became of each mail as JSON lines"
         )
 
-    def handle(self, *args: Any, paths: list[str], mbox: bool, **options: Any) -> None:
+    def handle(self, *args: Any, paths: list[str], mbox: bool, to: list[str], **options: Any) -> None:
         worst = EX_OK
         for source, raw in self._mails(paths, mbox):
-            receipt = receive(raw, source=source)
+            receipt = receive(_delivered(raw, to), source=source)
             worst = max(worst, receipt.exit_code)
             if options["json"]:
                 self.stdout.write(
@@ -66,3 +73,15 @@ class Command(BaseCommand):
                     yield file.name, file.read_bytes()
             else:
                 yield path.name, path.read_bytes()
+
+
+def _delivered(raw: bytes, recipients: list[str]) -> bytes:
+    """The mail with the trace that a mail server leaves when it delivers to an address: ``Delivered-To``."""
+    if not recipients:
+        return raw
+    end = b"\r\n" if b"\r\n" in raw[:4096] else b"\n"
+    trace = b"".join(b"Delivered-To: " + " ".join(address.split()).encode() + end for address in recipients)
+    if raw.startswith(b"From "):  # the separator of an mbox comes before the headers
+        separator, found, rest = raw.partition(b"\n")
+        return separator + found + trace + rest
+    return trace + raw
