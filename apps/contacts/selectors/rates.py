@@ -8,6 +8,7 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
+from django.db import connection
 from django.db.models import Q
 from django.utils.translation import gettext as _
 
@@ -52,16 +53,62 @@ def rates_on(currencies: Iterable[Currency], date: datetime.date, company: Compa
             continue
         rate = _through_base(shared, pk, company.currency_id)
         if rate is None:
-            raise MissingRate(
-                _(
-                    "There is no exchange rate of %(currency)s on or before %(date)s for %(company)s. "
-                    "Enter one under Contacts › Exchange rates."
-                )
-                % {"currency": wanted[pk].code, "date": date.isoformat(), "company": company.name},
-                fields={"currency": [_("No exchange rate for this date.")]},
-            )
+            raise _missing(wanted[pk], date, company)
         answer[pk] = rate
     return answer
+
+
+def rates_on_days(
+    wanted: Iterable[tuple[Currency, datetime.date]], company: Company
+) -> dict[tuple[int, datetime.date], Decimal]:
+    """``rate_on`` for many currencies and days by (primary key, day), in one query whatever their number."""
+    asked = {(currency.pk, day): currency for currency, day in wanted}
+    answer = {key: Decimal(1) for key in asked if key[0] == company.currency_id}
+    foreign = [key for key in asked if key not in answer]
+    if not foreign:
+        return answer
+    days = sorted({day for _pk, day in foreign})
+    root = root_of(company) if company.parent_id else company
+    own: dict[datetime.date, dict[int, Decimal]] = {day: {} for day in days}
+    shared: dict[datetime.date, dict[int, tuple[int, Decimal]]] = {day: {} for day in days}
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT d.day, s.company, c.id, r.base_id, r.rate
+            FROM unnest(%s::date[]) AS d(day) CROSS JOIN unnest(%s::bigint[]) AS c(id)
+            CROSS JOIN (VALUES (%s::bigint), (NULL)) AS s(company)
+            CROSS JOIN LATERAL (
+                SELECT base_id, rate FROM contacts_currencyrate r
+                WHERE r.currency_id = c.id AND r.company_id IS NOT DISTINCT FROM s.company AND r.date <= d.day
+                ORDER BY r.date DESC LIMIT 1
+            ) AS r
+            """,
+            [days, sorted({pk for pk, _day in foreign} | {company.currency_id}), root.pk],
+        )
+        for day, owner, currency_pk, base_pk, rate in cursor.fetchall():
+            if owner is not None:
+                own[day][currency_pk] = rate
+            else:
+                shared[day][currency_pk] = (base_pk, rate)
+    for key in foreign:
+        pk, day = key
+        found = own[day].get(pk)
+        rate = found if found is not None else _through_base(shared[day], pk, company.currency_id)
+        if rate is None:
+            raise _missing(asked[key], day, company)
+        answer[key] = rate
+    return answer
+
+
+def _missing(currency: Currency, date: datetime.date, company: Company) -> MissingRate:
+    return MissingRate(
+        _(
+            "There is no exchange rate of %(currency)s on or before %(date)s for %(company)s. "
+            "Enter one under Contacts › Exchange rates."
+        )
+        % {"currency": currency.code, "date": date.isoformat(), "company": company.name},
+        fields={"currency": [_("No exchange rate for this date.")]},
+    )
 
 
 def _latest(
