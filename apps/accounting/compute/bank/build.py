@@ -12,13 +12,15 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
 from apps.accounting.compute.bank.text import bare_account, plain
 from apps.accounting.compute.bank.types import (
     MAX_LINES,
+    MAX_PROBLEMS,
+    MAX_STATEMENTS,
     BankFileError,
     Kind,
     ParsedFile,
@@ -50,12 +52,27 @@ class Draft:
     end_date: dt.date | None = None
     details: dict[str, str] = field(default_factory=dict)
     needs_balances: bool = True
+    unsaid: int = 0
 
     def warn(self, code: str, message: str, where: str = "") -> None:
-        self.problems.append(Problem(code, message, where=where))
+        self._add(Problem(code, message, where=where))
 
     def inform(self, code: str, message: str, where: str = "") -> None:
-        self.problems.append(Problem(code, message, Severity.INFO, where))
+        self._add(Problem(code, message, Severity.INFO, where))
+
+    def _add(self, problem: Problem) -> None:
+        if len(self.problems) < MAX_PROBLEMS:
+            self.problems.append(problem)
+        else:
+            self.unsaid += 1
+
+
+def check_counts(drafts: Sequence[Draft], lines: int = 0) -> None:
+    """Refuse a file with too many statements or lines; parsers call it while they read, so that memory stays bounded."""
+    if lines > MAX_LINES:
+        raise BankFileError(f"The file has more than {MAX_LINES} lines; please split it.", code="too_long")
+    if len(drafts) > MAX_STATEMENTS:
+        raise BankFileError(f"The file has more than {MAX_STATEMENTS} statements.", code="too_long")
 
 
 def finish(
@@ -67,12 +84,13 @@ def finish(
 ) -> ParsedFile:
     """Give every line its identity, check every balance, and freeze. Raises ``BankFileError`` above the line limit."""
     drafts = list(drafts)
-    if sum(len(draft.lines) for draft in drafts) > MAX_LINES:
-        raise BankFileError(f"The file has more than {MAX_LINES} lines; please split it.", code="too_long")
+    check_counts(drafts, sum(len(draft.lines) for draft in drafts))
     identities = _Identities(ids_are_unique)
     for draft in drafts:
         draft.lines = identities.number(draft)
         _check_balance(draft)
+        if draft.unsaid:
+            draft.problems.append(Problem("more", f"There are {draft.unsaid} more problems."))
     return ParsedFile(tuple(_freeze(draft) for draft in drafts), file_format, tuple(problems))
 
 

@@ -12,16 +12,21 @@ import datetime as dt
 from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
-from functools import lru_cache
 
 from lxml import etree
 
 from apps.accounting.compute.bank import text as t
-from apps.accounting.compute.bank.build import Draft, finish
+from apps.accounting.compute.bank.build import Draft, check_counts, finish
 from apps.accounting.compute.bank.safe_xml import local_name, parse_xml
-from apps.accounting.compute.bank.types import MAX_LINES, BankFileError, Kind, ParsedFile, ParsedLine
+from apps.accounting.compute.bank.types import BankFileError, Kind, ParsedFile, ParsedLine
+from apps.accounting.compute.bank.xml_nodes import Node
 
-Element = etree._Element
+# Version 1 wrote its number into the name.
+_MESSAGES = [
+    f"{{*}}{name}{version}"
+    for name in ("BkToCstmrStmt", "BkToCstmrAcctRpt", "BkToCstmrDbtCdtNtfctn")
+    for version in ("", "V01", "V02", "V03")
+]
 
 _GROUPS = {
     "Stmt": ("camt.053", Kind.STATEMENT),
@@ -33,7 +38,7 @@ _NOT_A_REFERENCE = frozenset({"NOTPROVIDED", "NOT PROVIDED", "NOTAVAILABLE", "NO
 _LONGEST_LABEL = 2000
 
 
-def is_camt(root: Element) -> bool:
+def is_camt(root: etree._Element) -> bool:
     """Whether the tree holds a bank-to-customer message, alone or in an envelope."""
     return next(_messages(root), None) is not None
 
@@ -43,7 +48,7 @@ def parse_camt(data: bytes) -> ParsedFile:
     return parse_camt_root(parse_xml(data))
 
 
-def parse_camt_root(root: Element) -> ParsedFile:
+def parse_camt_root(root: etree._Element) -> ParsedFile:
     drafts: list[Draft] = []
     name = ""
     count = 0
@@ -54,43 +59,19 @@ def parse_camt_root(root: Element) -> ParsedFile:
             name = name or known[0]
             drafts.append(_Statement(group, known[1]).read())
             count += len(drafts[-1].lines)
-            if count > MAX_LINES:
-                raise BankFileError(
-                    f"The file has more than {MAX_LINES} lines; please split it.", code="too_long"
-                )
+            check_counts(drafts, count)
     if not drafts:
         raise BankFileError("The CAMT file holds no statement, report or notification.", code="no_statement")
     return finish(drafts, name)
 
 
-def _messages(root: Element) -> Iterator[Element]:
-    for element in root.iter():
-        if local_name(element).startswith("BkToCstmr"):
-            yield element
+def _messages(root: etree._Element) -> Iterator[etree._Element]:
+    return root.iter(*_MESSAGES)
 
 
-@lru_cache(maxsize=256)
-def _path(path: str) -> str:
-    return "/".join(f"{{*}}{step}" for step in path.split("/"))
-
-
-def _all(node: Element, path: str) -> list[Element]:
-    return node.findall(_path(path))
-
-
-def _first(node: Element | None, *paths: str) -> str:
-    """The first non-empty text among the paths."""
-    if node is not None:
-        for path in paths:
-            found = node.find(_path(path))
-            if found is not None and (value := t.clean(found.text)):
-                return value
-    return ""
-
-
-def _date(node: Element, path: str) -> dt.date | None:
+def _date(node: Node, path: str) -> dt.date | None:
     """A ``Dt``/``DtTm`` choice, or a plain date. A date that is there but impossible refuses the file."""
-    value = _first(node, f"{path}/Dt", f"{path}/DtTm", path)
+    value = node.first(f"{path}/Dt", f"{path}/DtTm", path)
     if not value:
         return None
     try:
@@ -99,20 +80,20 @@ def _date(node: Element, path: str) -> dt.date | None:
         raise BankFileError(f"{path}: {value[:40]!r} is not a date.", code="bad_date") from exc
 
 
-def _money(node: Element, path: str) -> tuple[Decimal, str] | None:
-    element = node.find(_path(path))
+def _money(node: Node, path: str) -> tuple[Decimal, str] | None:
+    element = node.find(path)
     if element is None or not (element.text or "").strip():
         return None
     try:
-        return t.iso_amount(element.text or ""), t.currency(element.get("Ccy"))
+        return t.iso_amount(element.text or ""), t.currency(element.ccy)
     except ValueError as exc:
         raise BankFileError(
             f"{path}: {(element.text or '')[:40]!r} is not an amount.", code="bad_amount"
         ) from exc
 
 
-def _is_debit(node: Element) -> bool | None:
-    mark = _first(node, "CdtDbtInd").upper()
+def _is_debit(node: Node) -> bool | None:
+    mark = node.first("CdtDbtInd").upper()
     return None if mark not in ("DBIT", "CRDT") else mark == "DBIT"
 
 
@@ -120,7 +101,7 @@ def _is_debit(node: Element) -> bool | None:
 class _Entry:
     """What holds for all lines of one ``Ntry``."""
 
-    node: Element
+    node: Node
     amount: Decimal
     currency: str
     date: dt.date
@@ -133,22 +114,23 @@ class _Entry:
 class _Statement:
     """Reads one ``Stmt``, ``Rpt`` or ``Ntfctn``."""
 
-    def __init__(self, node: Element, kind: Kind) -> None:
-        self.node = node
+    def __init__(self, element: etree._Element, kind: Kind) -> None:
+        self.element = element
+        self.node = Node(element, without="Ntry")
         self.draft = Draft(kind=kind, needs_balances=kind is Kind.STATEMENT)
         self.own_account = ""
 
     def read(self) -> Draft:
         node, draft = self.node, self.draft
-        account = node.find(_path("Acct"))
-        draft.account_number = _first(account, *_ACCOUNT_IDS).replace(" ", "")
+        account = node.find("Acct") or Node.nothing()
+        draft.account_number = account.first(*_ACCOUNT_IDS).replace(" ", "")
         self.own_account = t.bare_account(draft.account_number)
-        draft.currency = t.currency(_first(account, "Ccy"))
-        draft.owner = _first(account, "Ownr/Nm")
-        draft.bank_code = _first(
-            account, "Svcr/FinInstnId/BICFI", "Svcr/FinInstnId/BIC", "Svcr/FinInstnId/ClrSysMmbId/MmbId"
+        draft.currency = t.currency(account.first("Ccy"))
+        draft.owner = account.first("Ownr/Nm")
+        draft.bank_code = account.first(
+            "Svcr/FinInstnId/BICFI", "Svcr/FinInstnId/BIC", "Svcr/FinInstnId/ClrSysMmbId/MmbId"
         )
-        draft.name = _first(node, "Id", "LglSeqNb", "ElctrncSeqNb")
+        draft.name = node.first("Id", "LglSeqNb", "ElctrncSeqNb")
         draft.start_date, draft.end_date = _date(node, "FrToDt/FrDtTm"), _date(node, "FrToDt/ToDtTm")
         balances = self._balances()
         if not draft.account_number:
@@ -159,8 +141,8 @@ class _Statement:
 
     def _balances(self) -> dict[str, list[tuple[Decimal, str, dt.date | None]]]:
         found: dict[str, list[tuple[Decimal, str, dt.date | None]]] = {}
-        for node in _all(self.node, "Bal"):
-            code = _first(node, "Tp/CdOrPrtry/Cd", "Tp/Cd", "Tp/CdOrPrtry/Prtry", "Tp/Prtry").upper()
+        for node in self.node.all("Bal"):
+            code = node.first("Tp/CdOrPrtry/Cd", "Tp/Cd", "Tp/CdOrPrtry/Prtry", "Tp/Prtry").upper()
             if (money := _money(node, "Amt")) is None:
                 continue
             value = -money[0] if _is_debit(node) else money[0]
@@ -169,17 +151,17 @@ class _Statement:
 
     def _entries(self, balances: dict[str, list[tuple[Decimal, str, dt.date | None]]]) -> None:
         draft = self.draft
-        nodes = _all(self.node, "Ntry")
         booked = [code for code in ("OPBD", "PRCD", "CLBD", "ITBD") if code in balances]
         if not draft.currency:
             draft.currency = next((balances[code][0][1] for code in booked if balances[code][0][1]), "")
         if not draft.currency:
-            first = next(iter(_all(self.node, "Ntry/Amt")), None)
-            draft.currency = t.currency(first.get("Ccy")) if first is not None else ""
+            amount = self.element.find("{*}Ntry/{*}Amt")
+            draft.currency = t.currency(amount.get("Ccy")) if amount is not None else ""
         self._set_balances(balances)
         left_out = zero = 0
-        for number, node in enumerate(nodes, 1):
-            status = _first(node, "Sts/Cd", "Sts/Prtry", "Sts").upper()
+        for number, element in enumerate(self.element.iterchildren("{*}Ntry"), 1):
+            node = Node(element)
+            status = node.first("Sts/Cd", "Sts/Prtry", "Sts").upper()
             if status not in ("BOOK", ""):
                 left_out += 1
                 continue
@@ -218,7 +200,7 @@ class _Statement:
             else:
                 draft.closing, draft.date = value, date
 
-    def _entry(self, node: Element, where: str) -> _Entry:
+    def _entry(self, node: Node, where: str) -> _Entry:
         money, debit = _money(node, "Amt"), _is_debit(node)
         if money is None or debit is None:
             raise BankFileError(f"{where}: the entry has no amount or no direction.", code="bad_amount")
@@ -232,13 +214,13 @@ class _Statement:
             currency=money[1] or self.draft.currency,
             date=date,
             value_date=_date(node, "ValDt"),
-            bank_reference=_first(node, "AcctSvcrRef"),
-            is_reversal=_first(node, "RvslInd").lower() in ("true", "1"),
+            bank_reference=node.first("AcctSvcrRef"),
+            is_reversal=node.first("RvslInd").lower() in ("true", "1"),
             where=where,
         )
 
     def _lines(self, entry: _Entry) -> list[ParsedLine]:
-        transactions = _all(entry.node, "NtryDtls/TxDtls") + _all(entry.node, "TxDtls")
+        transactions = entry.node.all("NtryDtls/TxDtls") + entry.node.all("TxDtls")
         if len(transactions) < 2:
             return [self._line(entry, entry.amount, transactions)]
         amounts = _parts(entry, transactions)
@@ -256,7 +238,7 @@ class _Statement:
         ]
 
     def _line(
-        self, entry: _Entry, amount: Decimal, transactions: list[Element], *, is_part: bool = False
+        self, entry: _Entry, amount: Decimal, transactions: list[Node], *, is_part: bool = False
     ) -> ParsedLine:
         """One line from an entry and its details: none, one, or (for a batch kept whole) several."""
         own = transactions[0] if len(transactions) == 1 else None
@@ -266,7 +248,7 @@ class _Statement:
         bank_id = entry.bank_reference
         if own is not None:
             reference = _reference(own)
-            structured = _first(own, "RmtInf/Strd/CdtrRefInf/Ref", "RmtInf/Strd/CdtrRefInf/CdtrRef")
+            structured = own.first("RmtInf/Strd/CdtrRefInf/Ref", "RmtInf/Strd/CdtrRefInf/CdtrRef")
             name, account, bic = self._partner(own, amount, entry.is_reversal, details)
             foreign = _foreign(own, amount, entry.currency)
             _read_details(own, details)
@@ -277,7 +259,7 @@ class _Statement:
             details["bank_reference"] = entry.bank_reference
         if entry.is_reversal:
             details["reversal"] = "true"
-        if additional := _first(entry.node, "AddtlNtryInf"):
+        if additional := entry.node.first("AddtlNtryInf"):
             details["additional_info"] = additional
         return ParsedLine(
             date=entry.date,
@@ -299,13 +281,13 @@ class _Statement:
         )
 
     def _partner(
-        self, node: Element, amount: Decimal, is_reversal: bool, details: dict[str, str]
+        self, node: Node, amount: Decimal, is_reversal: bool, details: dict[str, str]
     ) -> tuple[str, str, str]:
         """Name, account and BIC of the other side: who paid for money in, who was paid for money out.
 
         Where the bank fills in the other role instead, it is taken only if its account is certainly not ours.
         """
-        returned = is_reversal or node.find(_path("RtrInf")) is not None
+        returned = is_reversal or node.find("RtrInf") is not None
         roles = ("Dbtr", "Cdtr") if (amount > 0) != is_reversal else ("Cdtr", "Dbtr")
         parties = [self._party(node, role) for role in roles]
         expected, opposite = parties
@@ -317,25 +299,25 @@ class _Statement:
         ):
             chosen, role = opposite, roles[1]
         name, account, bic = chosen
-        ultimate = _first(node, f"RltdPties/Ultmt{role}/Nm", f"RltdPties/Ultmt{role}/Pty/Nm")
+        ultimate = node.first(f"RltdPties/Ultmt{role}/Nm", f"RltdPties/Ultmt{role}/Pty/Nm")
         if ultimate and ultimate != name:
             details["ultimate_partner"] = ultimate
-        if creditor_id := _first(
-            node, "RltdPties/Cdtr/Id/PrvtId/Othr/Id", "RltdPties/Cdtr/Pty/Id/PrvtId/Othr/Id"
+        if creditor_id := node.first(
+            "RltdPties/Cdtr/Id/PrvtId/Othr/Id", "RltdPties/Cdtr/Pty/Id/PrvtId/Othr/Id"
         ):
             details["creditor_id"] = creditor_id
         return name or ultimate, account.replace(" ", ""), bic
 
     @staticmethod
-    def _party(node: Element, role: str) -> tuple[str, str, str]:
-        parties = node.find(_path("RltdPties"))
-        name = _first(parties, f"{role}/Nm", f"{role}/Pty/Nm", f"{role}/Agt/FinInstnId/Nm")
-        account = parties.find(_path(f"{role}Acct")) if parties is not None else None
+    def _party(node: Node, role: str) -> tuple[str, str, str]:
+        parties = node.find("RltdPties") or Node.nothing()
+        name = parties.first(f"{role}/Nm", f"{role}/Pty/Nm", f"{role}/Agt/FinInstnId/Nm")
+        account = parties.find(f"{role}Acct") or Node.nothing()
         agent = f"RltdAgts/{role}Agt/FinInstnId"
-        return name, _first(account, *_ACCOUNT_IDS), _first(node, f"{agent}/BICFI", f"{agent}/BIC")
+        return name, account.first(*_ACCOUNT_IDS), node.first(f"{agent}/BICFI", f"{agent}/BIC")
 
 
-def _parts(entry: _Entry, transactions: list[Element]) -> list[Decimal] | None:
+def _parts(entry: _Entry, transactions: list[Node]) -> list[Decimal] | None:
     """Signed amounts of the transactions if they make the entry; their own signs are tried first, then the entry's."""
     amounts: list[Decimal] = []
     marks: list[bool | None] = []
@@ -359,28 +341,30 @@ def _parts(entry: _Entry, transactions: list[Element]) -> list[Decimal] | None:
     return None
 
 
-def _reference(node: Element) -> str:
-    value = _first(node, "Refs/EndToEndId")
+def _reference(node: Node) -> str:
+    value = node.first("Refs/EndToEndId")
     return "" if value.upper() in _NOT_A_REFERENCE else value
 
 
-def _bank_id(transaction: Element, entry: _Entry, *, is_part: bool) -> str:
+def _bank_id(transaction: Node, entry: _Entry, *, is_part: bool) -> str:
     """The servicer's reference of the transaction, or the entry's completed by what tells the parts of a batch apart."""
-    own = _first(transaction, "Refs/AcctSvcrRef")
+    own = transaction.first("Refs/AcctSvcrRef")
     if own and is_part and own != entry.bank_reference:
         return own
-    part = _first(transaction, "Refs/InstrId", "Refs/TxId", "Refs/EndToEndId")
+    part = transaction.first("Refs/InstrId", "Refs/TxId", "Refs/EndToEndId")
     if entry.bank_reference:
         return f"{entry.bank_reference}/{part}" if is_part and part else entry.bank_reference
-    return own or _first(transaction, "Refs/TxId", "Refs/UETR")
+    return own or transaction.first("Refs/TxId", "Refs/UETR")
 
 
-def _transaction_code(node: Element | None) -> str:
-    parts = [_first(node, f"BkTxCd/Domn/{path}") for path in ("Cd", "Fmly/Cd", "Fmly/SubFmlyCd")]
-    return "-".join(filter(None, parts)) or _first(node, "BkTxCd/Prtry/Cd")
+def _transaction_code(node: Node | None) -> str:
+    if node is None:
+        return ""
+    parts = [node.first(f"BkTxCd/Domn/{path}") for path in ("Cd", "Fmly/Cd", "Fmly/SubFmlyCd")]
+    return "-".join(filter(None, parts)) or node.first("BkTxCd/Prtry/Cd")
 
 
-def _foreign(node: Element, amount: Decimal, currency: str) -> tuple[str, Decimal, Decimal | None] | None:
+def _foreign(node: Node, amount: Decimal, currency: str) -> tuple[str, Decimal, Decimal | None] | None:
     """Instructed or transaction amount in another currency than the entry, with the sign of the line."""
     for path in ("AmtDtls/InstdAmt", "AmtDtls/TxAmt", "AmtDtls/CntrValAmt"):
         money = _money(node, f"{path}/Amt")
@@ -390,7 +374,7 @@ def _foreign(node: Element, amount: Decimal, currency: str) -> tuple[str, Decima
             (
                 value
                 for source in (path, "AmtDtls/TxAmt", "AmtDtls/CntrValAmt", "AmtDtls/InstdAmt")
-                if (value := _first(node, f"{source}/CcyXchg/XchgRate"))
+                if (value := node.first(f"{source}/CcyXchg/XchgRate"))
             ),
             "",
         )
@@ -399,7 +383,7 @@ def _foreign(node: Element, amount: Decimal, currency: str) -> tuple[str, Decima
     return None
 
 
-def _read_details(node: Element, details: dict[str, str]) -> None:
+def _read_details(node: Node, details: dict[str, str]) -> None:
     for key, paths in (
         ("message_id", ("Refs/MsgId",)),
         ("payment_information_id", ("Refs/PmtInfId",)),
@@ -416,20 +400,20 @@ def _read_details(node: Element, details: dict[str, str]) -> None:
                                        "RmtInf/Strd/CdtrRefInf/Tp/CdOrPrtry/Prtry")),
         ("charges", ("Chrgs/TtlChrgsAndTaxAmt", "Chrgs/Amt")),
     ):  # fmt: skip
-        if value := _first(node, *paths):
+        if value := node.first(*paths):
             details[key] = value
 
 
-def _label(entry: _Entry, transactions: list[Element], structured: str, reference: str) -> str:
+def _label(entry: _Entry, transactions: list[Node], structured: str, reference: str) -> str:
     """Remittance text; else what the bank adds; else the references: a line is never nameless if the file knows more."""
     texts: list[str] = []
     for transaction in transactions[:50]:
         for path in ("RmtInf/Ustrd", "RmtInf/Strd/AddtlRmtInf"):
-            texts += [t.clean(element.text) for element in _all(transaction, path)]
+            texts += [t.clean(element.text) for element in transaction.all(path)]
     if not any(texts):
-        texts = [_first(transaction, "AddtlTxInf") for transaction in transactions[:50]]
+        texts = [transaction.first("AddtlTxInf") for transaction in transactions[:50]]
     if not any(texts):
-        texts = [structured or _first(entry.node, "AddtlNtryInf") or reference or entry.bank_reference]
+        texts = [structured or entry.node.first("AddtlNtryInf") or reference or entry.bank_reference]
     elif structured and not any(structured in text for text in texts):
         texts.append(structured)
     return " ".join(dict.fromkeys(filter(None, texts)))[:_LONGEST_LABEL]

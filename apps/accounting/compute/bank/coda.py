@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from apps.accounting.compute.bank import text as t
-from apps.accounting.compute.bank.build import Draft, finish
+from apps.accounting.compute.bank.build import Draft, check_counts, finish
 from apps.accounting.compute.bank.types import BankFileError, ParsedFile, ParsedLine
 
 _FIRST_LINE = re.compile(r"0(?:0{4}|.{4})\d{6}.{3}05[ D]?")
@@ -50,7 +50,7 @@ class _Movement:
 def parse_coda(data: bytes) -> ParsedFile:
     """Read a CODA file. A file that is cut off is read as far as it goes, with a problem."""
     reader = _Reader()
-    for number, raw in enumerate(re.split(r"\r\n|\r|\n", t.decode(data)), 1):
+    for number, raw in t.lines(t.decode(data)):
         if raw.strip():
             reader.read(raw.ljust(_WIDTH), f"line {number}")
     reader.end()
@@ -91,6 +91,7 @@ class _Reader:
         self._header: dict[str, str] = {}
         self._structure = "2"
         self._debits = self._credits = Decimal(0)
+        self._count = 0
 
     def read(self, line: str, where: str) -> None:
         if len(line.rstrip()) > _WIDTH:
@@ -126,6 +127,8 @@ class _Reader:
         if draft.closing is None:
             draft.warn("cut_off", "The statement breaks off before its new balance.")
         self.drafts.append(draft)
+        self._count += len(draft.lines)
+        check_counts(self.drafts, self._count)
 
     def _open(self) -> Draft:
         if self._draft is None:
@@ -221,7 +224,7 @@ class _Reader:
 
     def _on_message(self, line: str) -> None:
         draft = self._open()
-        draft.details["message"] = t.clean(f"{draft.details.get('message', '')} {line[32:112]}")
+        draft.details["message"] = t.clean(f"{draft.details.get('message', '')} {line[32:112]}")[:2000]
 
     def _on_new_balance(self, line: str) -> None:
         draft = self._open()

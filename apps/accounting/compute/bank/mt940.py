@@ -14,9 +14,9 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from apps.accounting.compute.bank import text as t
-from apps.accounting.compute.bank.build import Draft, finish
+from apps.accounting.compute.bank.build import Draft, check_counts, finish
 from apps.accounting.compute.bank.mt940_info import Information, read_information
-from apps.accounting.compute.bank.types import MAX_LINES, BankFileError, Kind, ParsedFile, ParsedLine
+from apps.accounting.compute.bank.types import BankFileError, Kind, ParsedFile, ParsedLine
 
 _TAG = re.compile(r"(?:\{4:)?:(\d{2}[A-Z]?|NS):(.*)", re.DOTALL | re.ASCII)
 # A writer that breaks lines at a fixed width may break a tag as well.
@@ -35,6 +35,8 @@ _OCMT = re.compile(r"/?OCMT/([A-Z]{3})([\d.,]+)", re.ASCII)
 _EXCH = re.compile(r"/?EXCH/([\d.,]+)", re.ASCII)
 _WIDTH = 65
 _REFERENCE_WIDTH = 16
+# The standard allows 390 characters; what is far beyond is cut off.
+_LONGEST_FIELD = 10_000
 
 
 def is_mt940(text: str) -> bool:
@@ -45,7 +47,7 @@ def is_mt940(text: str) -> bool:
 def parse_mt940(data: bytes) -> ParsedFile:
     """Read an MT940 or MT942 file. Raises ``BankFileError`` only where no field of the format is found at all."""
     reader = _Reader()
-    for number, raw in enumerate(re.split(r"\r\n|\r|\n", t.decode(data)), 1):
+    for number, raw in t.lines(t.decode(data)):
         reader.read(raw.strip("\x00\x01\x02\x03\x1a\ufeff"), number)
     reader.end_file()
     if not reader.found_a_field:
@@ -104,6 +106,7 @@ class _Reader:
         self._in_movement = False
         self._count = 0
         self._broken = ""
+        self._room = 0
 
     def read(self, line: str, number: int) -> None:
         if self._broken:
@@ -113,12 +116,18 @@ class _Reader:
             return
         if match := _TAG.match(line):
             self._end_field()
-            self._tag, self._content, self._where = match.group(1), [match.group(2)], f"line {number}"
+            self._tag, self._content, self._where = (
+                match.group(1),
+                [match.group(2)[:_LONGEST_FIELD]],
+                f"line {number}",
+            )
+            self._room = _LONGEST_FIELD
             self.found_a_field = True
         elif line.startswith("-") and self._is_end(line):
             self._end_statement()
-        elif self._tag and line.strip():
-            self._content.append(line)
+        elif self._tag and line.strip() and self._room > 0:
+            self._content.append(line[: self._room])
+            self._room -= len(line)
 
     def end_file(self) -> None:
         self._end_statement()
@@ -152,6 +161,7 @@ class _Reader:
         if not draft.account_number:
             draft.warn("account_missing", "The statement does not say which account it is for.")
         self.drafts.append(draft)
+        check_counts(self.drafts)
         self._movements, self._sums, self._in_movement = [], [], False
 
     def _end_field(self) -> None:
@@ -169,10 +179,7 @@ class _Reader:
             self._open().details["reference"] = t.clean(content[0])
         elif tag == "61":
             self._count += 1
-            if self._count > MAX_LINES:
-                raise BankFileError(
-                    f"The file has more than {MAX_LINES} lines; please split it.", code="too_long"
-                )
+            check_counts(self.drafts, self._count)
             self._open()
             self._in_movement = True
             self._movements.append(_Movement(content, self._where))
@@ -188,7 +195,9 @@ class _Reader:
         if not self._in_movement:
             text = t.clean(" ".join(content))
             if text:
-                draft.details["information"] = t.clean(f"{draft.details.get('information', '')} {text}")
+                draft.details["information"] = t.clean(f"{draft.details.get('information', '')} {text}")[
+                    :2000
+                ]
         elif tag == "86":
             self._movements[-1].info.append(content)
         else:

@@ -14,12 +14,10 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from apps.accounting.compute.bank import text as t
-from apps.accounting.compute.bank.build import Draft, finish
-from apps.accounting.compute.bank.types import MAX_LINES, BankFileError, Kind, ParsedFile, ParsedLine
+from apps.accounting.compute.bank.build import Draft, check_counts, finish
+from apps.accounting.compute.bank.types import BankFileError, Kind, ParsedFile, ParsedLine
 
 _TOKEN = re.compile(r"<(/?)([A-Za-z][A-Za-z0-9_.]{0,63})(?:\s[^<>]*)?(/?)>([^<]*)")
-_CDATA = re.compile(r"<!\[CDATA\[(.*?)\]\]>", re.DOTALL)
-_COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
 _HEADER_FIELD = re.compile(r"^\s*([A-Z]{3,15})\s*:\s*(\S*)", re.MULTILINE)
 _XML_ENCODING = re.compile(r"""<\?xml[^>]{0,200}encoding\s*=\s*["']([\w.:-]{1,40})""")
 _DATE = re.compile(r"(\d{4})(\d{2})(\d{2})(?:\d|\s|\[|\.|T|$)", re.ASCII)
@@ -74,7 +72,10 @@ def parse_ofx(data: bytes) -> ParsedFile:
     statements = root.all(frozenset(_STATEMENTS))
     if not statements:
         _refuse(root)
-    drafts = [_read(node) for node in statements]
+    drafts: list[Draft] = []
+    for node in statements:
+        drafts.append(_read(node))
+        check_counts(drafts)
     if cut_off:
         drafts[-1].warn("cut_off", "The file breaks off; the last movement may be missing.")
     return finish(drafts, "ofx", ids_are_unique=True)
@@ -109,8 +110,8 @@ def _tree(text: str) -> tuple[_Node, bool]:
     A tag followed by text is a value and needs no closing tag. A tag without text is taken for a group; if its parent is
     closed first it was an empty value, and what seemed to be inside it moves up.
     """
-    text = _CDATA.sub(lambda match: match.group(1).replace("&", "&amp;").replace("<", "&lt;"), text)
-    text = _COMMENT.sub("", text)
+    text = _without(text, "<!--", "-->", keep=False)
+    text = _without(text, "<![CDATA[", "]]>", keep=True)
     root = _Node("")
     stack = [root]
     for match in _TOKEN.finditer(text):
@@ -128,6 +129,16 @@ def _tree(text: str) -> tuple[_Node, bool]:
                 raise BankFileError("The OFX file is nested too deeply.", code="too_deep")
             stack.append(node)
     return root, any(node.name == "OFX" for node in stack)
+
+
+def _without(text: str, start: str, end: str, *, keep: bool) -> str:
+    """Drop the sections between two marks, or keep what they quote with its signs escaped. Linear in the text."""
+    parts, position = [], 0
+    while (begin := text.find(start, position)) >= 0 and (stop := text.find(end, begin + len(start))) >= 0:
+        quoted = text[begin + len(start) : stop].replace("&", "&amp;").replace("<", "&lt;") if keep else ""
+        parts += [text[position:begin], quoted]
+        position = stop + len(end)
+    return "".join(parts) + text[position:]
 
 
 def _close(stack: list[_Node], name: str) -> None:
@@ -212,10 +223,7 @@ def _read_movements(movements: _Node, draft: Draft) -> None:
         if source is None or source.name != "STMTTRN":
             securities += 1
             continue
-        if len(draft.lines) >= MAX_LINES:
-            raise BankFileError(
-                f"The file has more than {MAX_LINES} lines; please split it.", code="too_long"
-            )
+        check_counts((), len(draft.lines))
         line = _line(source, draft.currency)
         if line.amount:
             draft.lines.append(line)

@@ -11,10 +11,9 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from apps.accounting.compute.bank import text as t
-from apps.accounting.compute.bank.build import Draft, finish
+from apps.accounting.compute.bank.build import Draft, check_counts, finish
 from apps.accounting.compute.bank.guess import date_order, decimal_mark, read_amount, read_date, split_date
 from apps.accounting.compute.bank.types import (
-    MAX_LINES,
     BankFileError,
     Kind,
     ParsedFile,
@@ -92,7 +91,7 @@ def _sections(text: str) -> list[_Section]:
     record = _Record("")
     account = ""
     count = 0
-    for number, raw in enumerate(re.split(r"\r\n|\r|\n", text), 1):
+    for number, raw in t.lines(text):
         line = raw.strip("\ufeff\x00\x1a").rstrip()
         if not line.strip():
             continue
@@ -117,10 +116,7 @@ def _sections(text: str) -> list[_Section]:
         if not record.where:
             record.where = f"line {number}"
             count += 1
-            if count > MAX_LINES:
-                raise BankFileError(
-                    f"The file has more than {MAX_LINES} lines; please split it.", code="too_long"
-                )
+            check_counts((), count)
         _take(record, code.upper(), value)
     if section.kind != "account":
         _keep(record, section, account)

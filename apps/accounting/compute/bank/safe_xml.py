@@ -11,6 +11,8 @@ from apps.accounting.compute.bank.types import BankFileError
 
 _DECLARATION = re.compile(r"^\s*<\?xml\b[^>]*?\?>", re.DOTALL)
 _ENCODING = re.compile(rb"""^\s*<\?xml\b[^>]*?encoding\s*=\s*["']([A-Za-z0-9_.:-]{1,40})["']""", re.DOTALL)
+# Two marks an element; a tree of more does not fit into a worker's memory.
+_MAX_MARKS = 6_000_000
 # Characters that XML 1.0 forbids; banks do send them inside remittance texts.
 _FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff\ud800-\udfff]")
 
@@ -31,6 +33,8 @@ def parse_xml(data: bytes) -> etree._Element:
         raise BankFileError(
             "The XML declares a document type, which bank files never do.", code="xml_doctype"
         )
+    if text.count("<") > _MAX_MARKS:
+        raise BankFileError("The XML has too many elements; please split the file.", code="too_long")
     text = _FORBIDDEN.sub(" ", _DECLARATION.sub("", text, count=1)).lstrip("\ufeff \t\r\n")
     parser = etree.XMLParser(
         encoding="utf-8",

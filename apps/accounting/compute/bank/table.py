@@ -25,8 +25,9 @@ Row = list[Cell]
 _DELIMITERS = ";,\t|"
 _MAX_ROWS = MAX_LINES + 1_000
 _MAX_COLUMNS = 200
-_MAX_UNPACKED = 200 * 1024 * 1024
+_MAX_UNPACKED = 64 * 1024 * 1024
 _SAMPLE_LINES = 40
+_HEAD = 64 * 1024
 
 
 def is_xlsx(data: bytes) -> bool:
@@ -81,9 +82,7 @@ def xlsx_rows(data: bytes, sheet: str = "") -> list[Row]:
     """Rows of one sheet, the first one unless named. Formulas give the value that was saved with them."""
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            size = sum(info.file_size for info in archive.infolist())
-        if size > _MAX_UNPACKED:
-            raise BankFileError("The workbook is too large when unpacked.", code="too_large")
+            _check_archive(archive)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             return _sheet_rows(data, sheet)
@@ -92,6 +91,18 @@ def xlsx_rows(data: bytes, sheet: str = "") -> list[Row]:
     except Exception as exc:
         # A damaged workbook surfaces as almost any exception of zipfile, the XML parser or openpyxl.
         raise BankFileError(f"The workbook is damaged ({type(exc).__name__}).", code="table_damaged") from exc
+
+
+def _check_archive(archive: zipfile.ZipFile) -> None:
+    """Size of all parts together, and no document type in front of any of them."""
+    if sum(info.file_size for info in archive.infolist()) > _MAX_UNPACKED:
+        raise BankFileError("The workbook is too large when unpacked.", code="too_large")
+    for info in archive.infolist():
+        if info.filename.endswith((".xml", ".rels")):
+            with archive.open(info) as part:
+                # Without the zeros of UTF-16 the mark is the same in every encoding.
+                if b"<!DOCTYPE" in part.read(_HEAD).replace(b"\x00", b""):
+                    raise BankFileError("The workbook declares a document type.", code="xml_doctype")
 
 
 def _sheet_rows(data: bytes, sheet: str) -> list[Row]:

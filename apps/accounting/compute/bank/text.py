@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import codecs
 import datetime as dt
+import io
 import re
+from collections.abc import Iterator
 from decimal import Decimal
 
-from apps.accounting.compute.bank.types import BankFileError
+from apps.accounting.compute.bank.types import MAX_TEXT_LINES, BankFileError
 
 _BOMS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
@@ -43,7 +45,19 @@ _EARLIEST, _LATEST = 1970, 2199
 
 def clean(text: str | None) -> str:
     """One line: control characters and runs of blanks become a single blank."""
-    return _BLANKS.sub(" ", text).strip() if text else ""
+    if not text:
+        return ""
+    if text.isprintable() and "  " not in text:
+        return text.strip()
+    return _BLANKS.sub(" ", text).strip()
+
+
+def lines(text: str) -> Iterator[tuple[int, str]]:
+    """Lines with their numbers from 1, whatever ends them. Raises ``BankFileError`` above the limit of text lines."""
+    for number, line in enumerate(io.StringIO(text, newline=None), 1):
+        if number > MAX_TEXT_LINES:
+            raise BankFileError(f"The file has more than {MAX_TEXT_LINES} lines of text.", code="too_long")
+        yield number, line.rstrip("\n")
 
 
 def decode(data: bytes, declared: str = "") -> str:
@@ -141,8 +155,8 @@ def amount(text: str, *, decimal: str = "", thousands: str = "") -> Decimal:
 
 
 def _with_given_marks(body: str, decimal: str, thousands: str) -> str:
-    if thousands.strip() and thousands in body and thousands != decimal:
-        whole, mark, cents = body.partition(decimal)
+    whole, mark, cents = body.partition(decimal)
+    if thousands.strip() and thousands in whole and thousands != decimal:
         head, *groups = whole.split(thousands)
         if (
             not 1 <= len(head) <= 3

@@ -24,6 +24,11 @@ from enum import StrEnum
 MAX_BYTES = 32 * 1024 * 1024
 #: More lines than this in one file are refused; a year of a busy account stays far below.
 MAX_LINES = 100_000
+#: More statements than this, and more lines of text, are no bank file.
+MAX_STATEMENTS = 5_000
+MAX_TEXT_LINES = 2_000_000
+#: A statement keeps this many problems and counts the rest.
+MAX_PROBLEMS = 100
 
 
 class BankFileError(ValueError):
