@@ -37,11 +37,14 @@ _FIELDS = (
 
 
 # --------------------------------------------------------------------------------------------------------------- terms
-def terms_of(company_pk: int, partners: Iterable[Partner]) -> dict[int, PartnerTerms]:
+def terms_of(
+    company_pk: int, partners: Iterable[Partner], *, line: Sequence[int] | None = None
+) -> dict[int, PartnerTerms]:
     """What holds between a company and each partner, by partner: field by field its own, its commercial entity's, and those of
-    the company's parents. Copies for reading; empty fields mean the company's settings. One or two queries."""
+    the company's parents. Copies for reading; empty fields mean the company's settings. One or two queries; one
+    with ``line``, the company and its parents, nearest first."""
     people = {partner.pk: partner for partner in partners}
-    line = _line(company_pk)
+    line = line or _line(company_pk)
     keys = {pk for partner in people.values() for pk in (partner.pk, partner.commercial_entity_id)} - {None}
     rows = {
         (row.partner_id, row.company_id): row
@@ -107,11 +110,12 @@ def map_account(position: PositionMap | None, account_pk: int) -> int:
 
 
 class PositionChooser:
-    """Chooses fiscal positions for many documents of one company; reads the positions once (two queries)."""
+    """Chooses fiscal positions for many documents of one company; reads the positions once (two queries, one with
+    ``line``)."""
 
-    def __init__(self, company: Company) -> None:
+    def __init__(self, company: Company, *, line: Sequence[int] | None = None) -> None:
         self.company = company
-        line = _line(company.pk)
+        line = line or _line(company.pk)
         distance = {pk: number for number, pk in enumerate(line)}
         rows = FiscalPosition.objects.filter(company__in=line, active=True, auto_apply=True).annotate(
             state_pks=ArrayAgg("states", filter=Q(states__isnull=False), default=[])
