@@ -429,7 +429,7 @@ class Migration(migrations.Migration):
                 ('account', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='items', to='accounting.account', verbose_name='account')),
                 ('company', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='access.company', verbose_name='company')),
                 ('currency', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='core.currency', verbose_name='currency')),
-                ('entry', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='items', to='accounting.journalentry', verbose_name='entry')),
+                ('entry', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='items', to='accounting.journalentry', verbose_name='entry')),
                 ('full_match', models.ForeignKey(blank=True, db_index=False, editable=False, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='items', to='accounting.fullmatch', verbose_name='full matching')),
                 ('journal', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='accounting.journal', verbose_name='journal')),
                 ('partner', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='journal_items', to='contacts.partner', verbose_name='partner')),
@@ -1105,7 +1105,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='journalentry',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('chain_index__isnull', False), ('posted_at__isnull', False), ('series__isnull', False), ('series_number__isnull', False), ('state', 'posted'), models.Q(('number', ''), _negated=True), models.Q(('hash', ''), _negated=True)), models.Q(models.Q(('state', 'posted'), _negated=True), ('chain_index__isnull', True), ('hash', ''), ('number', ''), ('posted_at__isnull', True)), _connector='OR'), name='accounting_entry_posted_complete'),
+            constraint=models.CheckConstraint(condition=models.Q(models.Q(('chain_index__isnull', False), ('posted_at__isnull', False), ('series__isnull', False), ('series_number__isnull', False), ('state', 'posted'), models.Q(('number', ''), _negated=True), models.Q(('hash', ''), _negated=True)), models.Q(models.Q(('state', 'posted'), _negated=True), ('chain_index__isnull', True), ('hash', ''), ('number', ''), ('posted_at__isnull', True), ('digest', ''), ('revision', 0), ('series__isnull', True), ('series_number__isnull', True)), _connector='OR'), name='accounting_entry_posted_complete'),
         ),
         migrations.AddConstraint(
             model_name='journalentry',
@@ -1333,7 +1333,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='journalitem',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('debit__gte', models.F('residual')), ('residual__gte', 0)), models.Q(('credit__gte', django.db.models.expressions.CombinedExpression(models.F('residual'), '*', models.Value(-1))), ('residual__lte', 0)), _connector='OR'), name='accounting_item_residual_range', violation_error_message='More was matched than the item has.'),
+            constraint=models.CheckConstraint(condition=models.Q(models.Q(('amount_currency__gte', models.F('residual_currency')), ('debit__gte', models.F('residual')), ('residual__gte', 0), ('residual_currency__gte', 0)), models.Q(('amount_currency__lte', models.F('residual_currency')), ('credit__gte', django.db.models.expressions.CombinedExpression(models.F('residual'), '*', models.Value(-1))), ('residual__lte', 0), ('residual_currency__lte', 0)), _connector='OR'), name='accounting_item_residual_range', violation_error_message='More was matched than the item has.'),
         ),
         migrations.AddConstraint(
             model_name='journalitem',

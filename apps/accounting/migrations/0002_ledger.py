@@ -62,6 +62,7 @@ DROP FUNCTION accounting_item_payload(bigint, numeric, numeric, text, numeric, t
 # Everything about a posted entry at once, at commit: one look at its items, one at its series, chain and locks.
 ENTRY_CHECK_DECLARE = """
     e accounting_journalentry%ROWTYPE;
+    before accounting_journalentry%ROWTYPE;
     s accounting_numberseries%ROWTYPE;
     f record;
     previous text := '';
@@ -83,15 +84,21 @@ ENTRY_CHECK = """
         END IF;
         RETURN NULL;
     END IF;
-    IF TG_OP = 'UPDATE' AND NEW.state <> 'posted' THEN
-        RETURN NULL;  -- an earlier change of a row that was posted later in the transaction
+    IF NEW.state <> 'posted' THEN
+        RETURN NULL;  -- an earlier change of a row that was posted later in the transaction, which is looked at then
     END IF;
-    SELECT count(*) AS n,
+    IF current_setting('transaction_isolation') <> 'read committed' THEN
+        -- an older snapshot would not see a lock date, or an item, that was committed meanwhile
+        RAISE EXCEPTION 'entry % is posted in a transaction that does not see the present', e.number
+            USING ERRCODE = 'check_violation', CONSTRAINT = 'accounting_entry_sees_present';
+    END IF;
+    SELECT count(*) AS n, bool_or(i.position = 0) AS has_first,
            coalesce(sum(i.debit - i.credit), 0) AS difference,
            bool_and(i.company_id = e.company_id) AS one_company,
            bool_and(i.posted AND i.journal_id = e.journal_id AND i.date = e.date) AS alike,
            bool_and(mod(i.debit, own.rounding) = 0 AND mod(i.credit, own.rounding) = 0
-                    AND mod(i.amount_currency, cur.rounding) = 0) AS exact,
+                    AND mod(i.amount_currency, cur.rounding) = 0 AND mod(i.tax_base_amount, own.rounding) = 0
+                    AND mod(coalesce(i.discount_amount_currency, 0), cur.rounding) = 0) AS exact,
            bool_and(i.currency_id <> own.id OR i.amount_currency = i.debit - i.credit) AS own_amounts,
            bool_and(a.currency_id IS NULL OR a.currency_id = i.currency_id) AS account_currency,
            bool_or(a.type = 'off_balance') AS off, bool_and(a.type = 'off_balance') AS all_off,
@@ -120,6 +127,10 @@ ENTRY_CHECK = """
     IF NOT f.alike THEN
         RAISE EXCEPTION 'items of entry % do not carry its journal and date', e.number
             USING ERRCODE = 'check_violation', CONSTRAINT = 'accounting_item_like_entry';
+    END IF;
+    IF NOT f.has_first THEN
+        RAISE EXCEPTION 'entry % has no item at position 0', e.number
+            USING ERRCODE = 'check_violation', CONSTRAINT = 'accounting_item_first';
     END IF;
     IF NOT f.exact THEN
         RAISE EXCEPTION 'entry % has an amount finer than its currency', e.number
@@ -154,6 +165,21 @@ ENTRY_CHECK = """
     ) THEN
         RAISE EXCEPTION 'number % would leave a hole before it', e.number
             USING ERRCODE = 'check_violation', CONSTRAINT = 'accounting_entry_no_hole';
+    END IF;
+
+    IF e.revision > 0 THEN
+        -- A number is in force once: odd revisions take the one before back to the cent, even ones follow such a one.
+        SELECT * INTO STRICT before FROM accounting_journalentry p
+        WHERE p.series_id = e.series_id AND p.series_number = e.series_number AND p.revision = e.revision - 1;
+        IF (before.company_id, before.invoice_id, before.payment_id) IS DISTINCT FROM (e.company_id, e.invoice_id, e.payment_id)
+           OR e.revision % 2 = 1 AND (e.reversal_of_id IS DISTINCT FROM before.id OR EXISTS (
+                SELECT 1 FROM accounting_journalitem i WHERE i.entry_id IN (e.id, before.id)
+                GROUP BY i.account_id, i.partner_id, i.currency_id
+                HAVING sum(i.debit - i.credit) <> 0 OR sum(i.amount_currency) <> 0))
+        THEN
+            RAISE EXCEPTION 'entry % does not take back what had its number before', e.number
+                USING ERRCODE = 'check_violation', CONSTRAINT = 'accounting_entry_revision';
+        END IF;
     END IF;
 
     IF e.chain_index > 1 THEN
@@ -286,6 +312,16 @@ ITEMS_FRESH = (
     IF NOT EXISTS (SELECT 1 FROM fresh WHERE posted) THEN
         RETURN NULL;
     END IF;
+    -- Posted items come before their entry. Two transactions that write items of one key both write its first item, and
+    -- the unique index of first items lets only one of them through: none adds to an entry that another one posts.
+    SELECT f.entry_id INTO broken FROM (SELECT DISTINCT entry_id FROM fresh WHERE posted) AS f
+    WHERE NOT EXISTS (
+        SELECT 1 FROM accounting_journalitem i WHERE i.entry_id = f.entry_id AND i.posted AND i.position = 0
+    ) LIMIT 1;
+    IF FOUND THEN
+        RAISE EXCEPTION 'entry % has no item at position 0', broken
+            USING ERRCODE = 'check_violation', CONSTRAINT = 'accounting_item_first';
+    END IF;
 """
     + RESIDUALS.format(rows="(SELECT * FROM fresh WHERE posted)")
     + BALANCES.format(rows="(SELECT * FROM fresh WHERE posted)").replace(
@@ -341,15 +377,28 @@ ITEM_CHANGES = """
 
 # ---------------------------------------------------------------------------------------------------------- matchings
 MATCHES_MADE = """
-    SELECT f.id INTO broken FROM fresh f
-    JOIN accounting_journalitem d ON d.id = f.debit_item_id
-    JOIN accounting_journalitem c ON c.id = f.credit_item_id
-    JOIN accounting_account a ON a.id = d.account_id
-    WHERE NOT (d.posted AND c.posted AND a.reconcile AND d.account_id = c.account_id) LIMIT 1;
-    IF FOUND THEN
-        RAISE EXCEPTION 'only posted items of one account with matching can settle each other'
-            USING ERRCODE = 'check_violation', CONSTRAINT = 'accounting_match_one_account';
-    END IF;
+    FOR bad IN
+        SELECT f.id, d.posted AND c.posted AND a.reconcile AND d.account_id = c.account_id AS one_account,
+               f.date = greatest(d.date, c.date) AS dated
+        FROM fresh f
+        JOIN accounting_journalitem d ON d.id = f.debit_item_id
+        JOIN accounting_journalitem c ON c.id = f.credit_item_id
+        JOIN accounting_account a ON a.id = d.account_id
+        WHERE NOT (d.posted AND c.posted AND a.reconcile AND d.account_id = c.account_id
+                   AND f.date = greatest(d.date, c.date) AND (f.company_id IN (d.company_id, c.company_id)
+                   OR core_company_covers(d.company_id, f.company_id) AND core_company_covers(c.company_id, f.company_id)))
+        LIMIT 1
+    LOOP
+        IF NOT bad.one_account THEN
+            RAISE EXCEPTION 'only posted items of one account with matching can settle each other'
+                USING ERRCODE = 'check_violation', CONSTRAINT = 'accounting_match_one_account';
+        ELSIF NOT bad.dated THEN
+            RAISE EXCEPTION 'a matching has the date of the later of its items'
+                USING ERRCODE = 'check_violation', CONSTRAINT = 'accounting_match_dated', COLUMN = 'date';
+        END IF;
+        RAISE EXCEPTION 'a matching belongs to the company of its items, or to one above both'
+            USING ERRCODE = 'check_violation', CONSTRAINT = 'accounting_match_company', COLUMN = 'company_id';
+    END LOOP;
     UPDATE accounting_journalitem i
     SET residual = i.residual + d.amount, residual_currency = i.residual_currency + d.currency
     FROM (
@@ -358,6 +407,14 @@ MATCHES_MADE = """
             UNION ALL SELECT credit_item_id, amount, credit_amount_currency FROM fresh
         ) AS both_sides GROUP BY item
     ) AS d WHERE i.id = d.item;
+    SELECT i.id INTO broken FROM accounting_journalitem i
+    JOIN access_company c ON c.id = i.company_id AND c.currency_id = i.currency_id
+    WHERE i.id IN (SELECT debit_item_id FROM fresh UNION SELECT credit_item_id FROM fresh)
+      AND i.residual <> i.residual_currency LIMIT 1;
+    IF FOUND THEN
+        RAISE EXCEPTION 'item % is in company currency, but was matched with two amounts', broken
+            USING ERRCODE = 'check_violation', CONSTRAINT = 'accounting_match_own_currency';
+    END IF;
     RETURN NULL;
 """
 MATCHES_GONE = """
@@ -377,6 +434,8 @@ ACCOUNT_CHANGES = """
     IF NEW.reconcile = OLD.reconcile THEN
         RETURN NULL;
     END IF;
+    -- wait for items that are being written and have looked at the account as it was
+    LOCK TABLE accounting_journalitem IN SHARE ROW EXCLUSIVE MODE;
     IF NOT NEW.reconcile AND EXISTS (
         SELECT 1 FROM accounting_partialmatch m JOIN accounting_journalitem i ON i.id = m.debit_item_id
         WHERE i.account_id = NEW.id
@@ -409,6 +468,10 @@ JOURNAL_CHANGES = """
     RETURN NEW;
 """
 LOCK_CHANGES = """
+    IF TG_OP = 'UPDATE' AND NEW.company_id <> OLD.company_id THEN
+        RAISE EXCEPTION 'accounting settings stay with their company'
+            USING ERRCODE = 'check_violation', CONSTRAINT = 'accounting_settings_stay', COLUMN = 'company_id';
+    END IF;
     IF TG_OP = 'UPDATE' AND (NEW.fiscal_lock_date, NEW.tax_lock_date, NEW.sale_lock_date, NEW.purchase_lock_date,
         NEW.hard_lock_date) IS NOT DISTINCT FROM (OLD.fiscal_lock_date, OLD.tax_lock_date, OLD.sale_lock_date,
         OLD.purchase_lock_date, OLD.hard_lock_date) THEN
@@ -445,7 +508,8 @@ TAX_CHANGES = """
 TAX_USED = """
 CREATE FUNCTION accounting_tax_used(tax bigint) RETURNS boolean LANGUAGE sql STABLE AS
 $$
-    SELECT EXISTS (SELECT 1 FROM accounting_journalitem WHERE tax_id = tax AND posted) OR EXISTS (
+    SELECT EXISTS (SELECT 1 FROM accounting_journalitem WHERE tax_id = tax AND posted)
+        OR EXISTS (SELECT 1 FROM accounting_journalitem WHERE tax_pks @> ARRAY[tax] AND posted) OR EXISTS (
         SELECT 1 FROM accounting_invoiceline_taxes t JOIN accounting_invoiceline l ON l.id = t.invoiceline_id
         JOIN accounting_invoice v ON v.id = l.invoice_id WHERE t.tax_id = tax AND v.state = 'posted'
     )
@@ -567,9 +631,14 @@ DROP TRIGGER accounting_line_taxes_made ON accounting_invoiceline_taxes;
 DROP FUNCTION accounting_line_taxes_changed();
 DROP FUNCTION accounting_line_taxes_made();
 """
-# Balances are written by the triggers of items; folding them says so first.
+# Balances are written by the triggers of items, and folded by a function that keeps their sums. The last line of the stack
+# is the outermost caller: a statement of a client has none, a DO block names itself, whatever its text says.
 BALANCE_WRITES = """
-    IF pg_trigger_depth() < 2 AND coalesce(current_setting('accounting.folding', true), '') <> 'on' THEN
+    IF pg_trigger_depth() >= 2 THEN
+        RETURN NULL;
+    END IF;
+    GET DIAGNOSTICS stack = PG_CONTEXT;
+    IF split_part(stack, chr(10), -1) NOT LIKE '%accounting_fold_balances(integer)%' THEN
         RAISE EXCEPTION 'balances follow from the items'
             USING ERRCODE = 'check_violation', CONSTRAINT = 'accounting_balance_derived';
     END IF;
@@ -584,6 +653,7 @@ KEPT_TABLES = (
     "numberseries",
     "journalchain",
     "lockexception",
+    "accountingsettings",
     "invoice",
     "invoiceline",
 )
@@ -675,7 +745,7 @@ class Migration(migrations.Migration):
             when="AFTER INSERT",
             level="STATEMENT",
             referencing="NEW TABLE AS fresh",
-            declare="broken bigint;",
+            declare="broken bigint; bad record;",
             body=MATCHES_MADE,
         ),
         AddTrigger(
@@ -698,6 +768,7 @@ class Migration(migrations.Migration):
                 f"accounting_{name}_derived",
                 when="BEFORE INSERT OR UPDATE OR DELETE",
                 level="STATEMENT",
+                declare="stack text;",
                 body=BALANCE_WRITES,
             )
             for name in ("periodbalance", "partnerbalance")

@@ -191,6 +191,7 @@ class JournalEntry(CompanyOwnedMixin, CustomFieldsMixin, BaseModel):
                 | (
                     ~Q(state=EntryState.POSTED)
                     & Q(chain_index__isnull=True, posted_at__isnull=True, hash="", number="")
+                    & Q(series__isnull=True, series_number__isnull=True, revision=0, digest="")
                 ),
                 name="accounting_entry_posted_complete",
             ),
@@ -261,6 +262,7 @@ class JournalItem(CompanyOwnedMixin, models.Model):
         on_delete=models.CASCADE,
         related_name="items",
         db_index=False,  # the index of positions begins with it
+        db_constraint=False,  # a key over entry, company, journal, date and posting takes its place
     )
     company = models.ForeignKey(
         "access.Company",
@@ -370,8 +372,18 @@ class JournalItem(CompanyOwnedMixin, models.Model):
                 violation_error_message=_("The amount in currency has the sign of the balance."),
             ),
             models.CheckConstraint(
-                condition=Q(residual__gte=0, debit__gte=F("residual"))
-                | Q(residual__lte=0, credit__gte=-F("residual")),
+                condition=Q(
+                    residual__gte=0,
+                    debit__gte=F("residual"),
+                    residual_currency__gte=0,
+                    amount_currency__gte=F("residual_currency"),
+                )
+                | Q(
+                    residual__lte=0,
+                    credit__gte=-F("residual"),
+                    residual_currency__lte=0,
+                    amount_currency__lte=F("residual_currency"),
+                ),
                 name="accounting_item_residual_range",
                 violation_error_message=_("More was matched than the item has."),
             ),
