@@ -385,8 +385,8 @@ MATCHES_MADE = """
         JOIN accounting_journalitem c ON c.id = f.credit_item_id
         JOIN accounting_account a ON a.id = d.account_id
         WHERE NOT (d.posted AND c.posted AND a.reconcile AND d.account_id = c.account_id
-                   AND f.date = greatest(d.date, c.date) AND (f.company_id IN (d.company_id, c.company_id)
-                   OR core_company_covers(d.company_id, f.company_id) AND core_company_covers(c.company_id, f.company_id)))
+                   AND f.date = greatest(d.date, c.date)
+                   AND (f.company_id = a.company_id OR core_company_covers(f.company_id, a.company_id)))
         LIMIT 1
     LOOP
         IF NOT bad.one_account THEN
@@ -396,7 +396,7 @@ MATCHES_MADE = """
             RAISE EXCEPTION 'a matching has the date of the later of its items'
                 USING ERRCODE = 'check_violation', CONSTRAINT = 'accounting_match_dated', COLUMN = 'date';
         END IF;
-        RAISE EXCEPTION 'a matching belongs to the company of its items, or to one above both'
+        RAISE EXCEPTION 'a matching belongs to a company of the tree whose account it is on'
             USING ERRCODE = 'check_violation', CONSTRAINT = 'accounting_match_company', COLUMN = 'company_id';
     END LOOP;
     UPDATE accounting_journalitem i
