@@ -19,6 +19,8 @@ from apps.accounting.compute.bank.types import BankFileError, ParsedFile, Parsed
 _FIRST_LINE = re.compile(r"0(?:0{4}|.{4})\d{6}.{3}05[ D]?")
 _RECORD = re.compile(r"[0-9]")
 _WIDTH = 128
+_LONGEST_MESSAGE = 2_000
+_MOST_UNREADABLE = 1_000
 # Structured communications that carry a payment reference of twelve digits.
 _REFERENCES = frozenset({"101", "102"})
 
@@ -91,7 +93,7 @@ class _Reader:
         self._header: dict[str, str] = {}
         self._structure = "2"
         self._debits = self._credits = Decimal(0)
-        self._count = 0
+        self._count = self._unreadable = 0
 
     def read(self, line: str, where: str) -> None:
         if len(line.rstrip()) > _WIDTH:
@@ -115,6 +117,11 @@ class _Reader:
             else:
                 raise ValueError(f"unknown record {line[:2]!r}")
         except ValueError as exc:
+            self._unreadable += 1
+            if self._unreadable > _MOST_UNREADABLE:
+                raise BankFileError(
+                    "Too many records of the CODA file cannot be read.", code="damaged"
+                ) from exc
             self._problem("line_unreadable", f"the record could not be read ({exc})", where)
 
     def end(self) -> None:
@@ -224,7 +231,9 @@ class _Reader:
 
     def _on_message(self, line: str) -> None:
         draft = self._open()
-        draft.details["message"] = t.clean(f"{draft.details.get('message', '')} {line[32:112]}")[:2000]
+        known = draft.details.get("message", "")
+        if len(known) < _LONGEST_MESSAGE:
+            draft.details["message"] = t.clean(f"{known} {line[32:112]}")
 
     def _on_new_balance(self, line: str) -> None:
         draft = self._open()

@@ -140,7 +140,7 @@ def _text(data: bytes, mapping: TableMapping) -> str:
     if mapping.encoding:
         codec = t.codec_for(mapping.encoding) or "utf-8"
         try:
-            return data.decode(codec).lstrip("\ufeff")
+            data = data.decode(codec).lstrip("\ufeff").encode("utf-8")
         except UnicodeError as exc:
             raise BankFileError(f"The file is not encoded in {mapping.encoding}.", code="encoding") from exc
     return t.decode(data)

@@ -13,7 +13,7 @@ from apps.accounting.compute.bank.ofx import is_ofx, parse_ofx
 from apps.accounting.compute.bank.qif import is_qif, parse_qif
 from apps.accounting.compute.bank.safe_xml import local_name, parse_xml, xml_text
 from apps.accounting.compute.bank.table import is_xlsx
-from apps.accounting.compute.bank.text import decode
+from apps.accounting.compute.bank.text import decode, is_wide
 from apps.accounting.compute.bank.types import MAX_BYTES, BankFileError, ParsedFile
 
 _FOREIGN = (
@@ -39,7 +39,10 @@ def detect_format(data: bytes) -> str:
         if is_xlsx(data):
             return "xlsx"
         raise BankFileError("The file is compressed. Unpack it first.", code="unknown_format")
-    return _detect_text(_head(data))
+    found = _detect_text(_head(data))
+    if found == "csv" and b"\x00" in data[:_HEAD] and not is_wide(data):
+        raise BankFileError("This is not a bank file: its content is not text.", code="unknown_format")
+    return found
 
 
 def _head(data: bytes) -> str:
@@ -53,7 +56,7 @@ def _head(data: bytes) -> str:
 
 
 def _detect_text(head: str) -> str:
-    text = head.lstrip("\ufeff \t\r\n\x00")
+    text = head.lstrip("\ufeff \t\r\n")
     if is_ofx(text):
         return "ofx"
     if text.startswith("<"):
@@ -64,8 +67,6 @@ def _detect_text(head: str) -> str:
         return "coda"
     if is_mt940(text):
         return "mt940"
-    if "\x00" in text:
-        raise BankFileError("This is not a bank file: its content is not text.", code="unknown_format")
     return "csv"
 
 

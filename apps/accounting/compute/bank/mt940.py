@@ -37,6 +37,8 @@ _WIDTH = 65
 _REFERENCE_WIDTH = 16
 # The standard allows 390 characters; what is far beyond is cut off.
 _LONGEST_FIELD = 10_000
+_LONGEST_INFORMATION = 2_000
+_MOST_FIELDS = 100
 
 
 def is_mt940(text: str) -> bool:
@@ -193,14 +195,13 @@ class _Reader:
     def _on_information(self, tag: str, content: list[str]) -> None:
         draft = self._open()
         if not self._in_movement:
-            text = t.clean(" ".join(content))
-            if text:
-                draft.details["information"] = t.clean(f"{draft.details.get('information', '')} {text}")[
-                    :2000
-                ]
+            known = draft.details.get("information", "")
+            if len(known) < _LONGEST_INFORMATION and (text := t.clean(" ".join(content))):
+                draft.details["information"] = f"{known} {text}".strip()[:_LONGEST_INFORMATION]
         elif tag == "86":
-            self._movements[-1].info.append(content)
-        else:
+            if len(self._movements[-1].info) < _MOST_FIELDS:
+                self._movements[-1].info.append(content)
+        elif len(self._movements[-1].non_swift) < _MOST_FIELDS:
             self._movements[-1].non_swift += content
 
     def _on_header(self, tag: str, content: list[str]) -> None:

@@ -24,6 +24,7 @@ _DATE = re.compile(r"(\d{4})(\d{2})(\d{2})(?:\d|\s|\[|\.|T|$)", re.ASCII)
 _ENTITY = re.compile(r"&(amp|lt|gt|quot|apos|nbsp|#\d{1,7}|#x[0-9A-Fa-f]{1,6});")
 _ENTITIES = {"amp": "&", "lt": "<", "gt": ">", "quot": '"', "apos": "'", "nbsp": " "}
 _MAX_DEPTH = 64
+_MAX_TAGS = 3_000_000
 
 _STATEMENTS = {
     "STMTRS": ("BANKACCTFROM", "BANKTRANLIST", Kind.LIST),
@@ -114,20 +115,23 @@ def _tree(text: str) -> tuple[_Node, bool]:
     text = _without(text, "<![CDATA[", "]]>", keep=True)
     root = _Node("")
     stack = [root]
-    for match in _TOKEN.finditer(text):
+    open_names = {""}
+    for count, match in enumerate(_TOKEN.finditer(text)):
+        if count > _MAX_TAGS:
+            raise BankFileError("The OFX file has too many elements; please split it.", code="too_long")
         closing, name, empty, value = match.group(1), match.group(2).upper(), match.group(3), match.group(4)
+        if name in open_names:
+            # Closed by its tag, or by the next of its kind: no group of OFX holds another of the same name.
+            _close(stack, open_names, name)
         if closing:
-            _close(stack, name)
             continue
-        if any(node.name == name for node in stack[1:]):
-            # No group of OFX holds one of its own kind: the earlier one lacks its closing tag.
-            _close(stack, name)
         node = _Node(name, _unescape(value))
         stack[-1].children.append(node)
         if not node.value and not empty:
             if len(stack) >= _MAX_DEPTH:
                 raise BankFileError("The OFX file is nested too deeply.", code="too_deep")
             stack.append(node)
+            open_names.add(name)
     return root, any(node.name == "OFX" for node in stack)
 
 
@@ -141,15 +145,15 @@ def _without(text: str, start: str, end: str, *, keep: bool) -> str:
     return "".join(parts) + text[position:]
 
 
-def _close(stack: list[_Node], name: str) -> None:
-    depth = next((index for index in range(len(stack) - 1, 0, -1) if stack[index].name == name), 0)
-    if not depth:
-        return
-    while len(stack) - 1 > depth:
+def _close(stack: list[_Node], open_names: set[str], name: str) -> None:
+    """Close the open group of that name; what stands open inside it were empty values."""
+    while stack[-1].name != name:
         unclosed = stack.pop()
+        open_names.discard(unclosed.name)
         stack[-1].children += unclosed.children
         unclosed.children = []
     stack.pop()
+    open_names.discard(name)
 
 
 def _unescape(value: str) -> str:

@@ -32,6 +32,7 @@ _WESTERN = ("cp1252", "cp850")
 _CENTRAL = ("cp1250", "cp852")
 _NON_ASCII = re.compile(r"[^\x00-\x7f]")
 
+_CONTROLS = re.compile("[\x00-\x08\x0b\x0e-\x1f\x7f\ufffe\uffff]")
 _BLANKS = re.compile(r"[\s\x00-\x1f\x7f-\x9f\ufeff\ufffe\uffff\u2028\u2029]+")
 _AMOUNT = re.compile(r"\d{1,15}(?:\.\d{0,6})?|\.\d{1,6}")
 _LEADING_ZEROS = re.compile(r"^0+(?=\d)", re.ASCII)
@@ -60,8 +61,20 @@ def lines(text: str) -> Iterator[tuple[int, str]]:
         yield number, line.rstrip("\n")
 
 
+def is_wide(data: bytes) -> bool:
+    """Whether the bytes are UTF-16 or UTF-32, in which zeros are no sign of a binary file."""
+    return data.startswith(tuple(bom for bom, _name in _BOMS[1:])) or bool(_utf16_without_mark(data))
+
+
 def decode(data: bytes, declared: str = "") -> str:
-    """Text of a file. Trust: byte order mark, UTF-8 if it fits, the declared encoding, then the likeliest 8-bit page."""
+    """Text of a file, controls other than tabs and line ends as blanks.
+
+    Trust: byte order mark, UTF-8 if it fits, the declared encoding, then the likeliest 8-bit page.
+    """
+    return _CONTROLS.sub(" ", _decode(data, declared))
+
+
+def _decode(data: bytes, declared: str) -> str:
     for bom, name in _BOMS:
         if data.startswith(bom):
             return _decode_or_refuse(data, name)
