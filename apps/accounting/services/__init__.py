@@ -1,1 +1,5 @@
 """Writes: every change of the books is made here."""
+
+from apps.accounting.services import setup
+
+__all__ = ["setup"]
