@@ -867,6 +867,7 @@ class Migration(migrations.Migration):
                 ('sale_lock_date', models.DateField(blank=True, editable=False, null=True, verbose_name='lock sales up to')),
                 ('purchase_lock_date', models.DateField(blank=True, editable=False, null=True, verbose_name='lock purchases up to')),
                 ('hard_lock_date', models.DateField(blank=True, editable=False, null=True, verbose_name='lock for ever up to')),
+                ('lock_notes', models.JSONField(blank=True, default=dict, editable=False, help_text='By kind of lock: user, name, moment and reason.', verbose_name='who locked, and why')),
                 ('cash_basis_base_account', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='accounting.account', verbose_name='base of cash basis taxes')),
                 ('company', models.OneToOneField(on_delete=django.db.models.deletion.PROTECT, related_name='accounting', to='access.company', verbose_name='company')),
                 ('created_by', models.ForeignKey(blank=True, editable=False, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL, verbose_name='created by')),

@@ -16,6 +16,8 @@ ALTER TABLE accounting_journalentry ADD CONSTRAINT accounting_entry_of_items
 ALTER TABLE accounting_journalitem ADD CONSTRAINT accounting_item_with_entry
     FOREIGN KEY (entry_id, posted, company_id, journal_id, date)
     REFERENCES accounting_journalentry (id, is_posted, company_id, journal_id, date) DEFERRABLE INITIALLY DEFERRED;
+CREATE INDEX accounting_entry_to_reverse ON accounting_journalentry (auto_reverse_on)
+    WHERE state = 'posted' AND auto_reverse_on IS NOT NULL;
 CREATE UNIQUE INDEX accounting_item_first ON accounting_journalitem (entry_id) WHERE posted AND position = 0;
 ALTER TABLE accounting_journalitem ADD CONSTRAINT accounting_item_is_number CHECK (
     'NaN' NOT IN (debit, credit, amount_currency, tax_base_amount)
@@ -25,6 +27,7 @@ ALTER TABLE accounting_journalitem ADD CONSTRAINT accounting_item_is_number CHEC
 ITEM_WITH_ENTRY_BACK = """
 ALTER TABLE accounting_journalitem DROP CONSTRAINT accounting_item_is_number;
 DROP INDEX accounting_item_first;
+DROP INDEX accounting_entry_to_reverse;
 ALTER TABLE accounting_journalitem DROP CONSTRAINT accounting_item_with_entry;
 ALTER TABLE accounting_journalentry DROP CONSTRAINT accounting_entry_of_items;
 ALTER TABLE accounting_journalentry DROP COLUMN is_posted;

@@ -544,6 +544,13 @@ class AccountingSettings(BaseModel):
     sale_lock_date = models.DateField(_("lock sales up to"), null=True, blank=True, editable=False)
     purchase_lock_date = models.DateField(_("lock purchases up to"), null=True, blank=True, editable=False)
     hard_lock_date = models.DateField(_("lock for ever up to"), null=True, blank=True, editable=False)
+    lock_notes = models.JSONField(
+        _("who locked, and why"),
+        default=dict,
+        blank=True,
+        editable=False,
+        help_text=_("By kind of lock: user, name, moment and reason."),
+    )
 
     class Meta:
         verbose_name = _("accounting settings")
