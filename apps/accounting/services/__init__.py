@@ -1,5 +1,5 @@
-"""Writes: every change of the books is made here."""
+"""Writes: every change of the books is made here. Importing this registers the services and actions."""
 
-from apps.accounting.services import setup
+from apps.accounting.services import invoices, setup
 
-__all__ = ["setup"]
+__all__ = ["invoices", "setup"]

@@ -1,0 +1,283 @@
+"""What documents are computed and posted with: companies, settings, journals, taxes, terms, accounts, partners, rates.
+
+A ``DocumentSetup`` is made for one call of a service and thrown away with it. It reads each kind of record once for all
+documents of the call, so that the number of statements does not grow with them, and hands out plain values from then on.
+"""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Iterable
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, TypeVar
+from zoneinfo import ZoneInfo
+
+from django.contrib.postgres.aggregates import ArrayAgg
+from django.db.models import F, Model, Q, QuerySet
+from django.utils import timezone
+
+from apps.access.models import Company
+from apps.accounting.compute.taxes import TaxSpec
+from apps.accounting.compute.terms import EarlyDiscount, TermLine
+from apps.accounting.constants import JournalType
+from apps.accounting.models import (
+    Account,
+    AccountingSettings,
+    CashRounding,
+    FiscalPosition,
+    Journal,
+    PartnerTerms,
+    PaymentTerm,
+    PaymentTermLine,
+    Tax,
+)
+from apps.accounting.selectors.partners import PositionChooser, PositionMap, position_maps, terms_of
+from apps.accounting.selectors.setup import company_line_of, settings_of_many, tax_specs
+from apps.contacts.models import BankAccount, Partner
+from apps.contacts.selectors.rates import rates_on_days
+from apps.core.actor import Actor
+from apps.core.models import Currency
+from apps.core.rules import record_filter, rules_of
+
+M = TypeVar("M", bound=Model)
+
+
+@dataclass(slots=True)
+class TermSpec:
+    """Payment terms as the computation takes them."""
+
+    row: PaymentTerm
+    lines: list[TermLine]
+    discount: EarlyDiscount | None
+
+    @property
+    def is_mixed(self) -> bool:
+        return self.discount is not None and self.discount.treatment == PaymentTerm.DiscountMode.MIXED
+
+
+class DocumentSetup:
+    """Records by primary key, read on demand. ``load_…`` reads what is missing; attributes hold what was read.
+
+    Records that the actor's own rules hide are left out, as if they did not exist. That a record's company fits a
+    document's is for whoever checks the document: ``usable`` says so.
+    """
+
+    def __init__(self, actor: Actor) -> None:
+        self.actor = actor
+        self.companies: dict[int, Company] = {}
+        #: A company and its parents, nearest first.
+        self.lines: dict[int, tuple[int, ...]] = {}
+        self.settings: dict[int, AccountingSettings] = {}
+        self.journals: dict[int, Journal] = {}
+        self.currencies: dict[int, Currency] = {}
+        self.partners: dict[int, Partner] = {}
+        self.agreed: dict[int, dict[int, PartnerTerms]] = {}
+        self.accounts: dict[int, Account] = {}
+        self.taxes: dict[int, Tax] = {}
+        self.terms: dict[int, TermSpec] = {}
+        self.positions: dict[int, FiscalPosition] = {}
+        self.maps: dict[int, PositionMap] = {}
+        self.roundings: dict[int, CashRounding] = {}
+        self.bank_accounts: dict[int, BankAccount] = {}
+        self.bank_accounts_of: dict[int, list[BankAccount]] = {}
+        self.own_bank_accounts: dict[int, list[BankAccount]] = {}
+        self.rates: dict[tuple[int, int, datetime.date], Decimal] = {}
+        self._choosers: dict[int, PositionChooser] = {}
+        self._specs: dict[tuple[str, int], TaxSpec] = {}
+        self._combinations: dict[tuple[str, tuple[int, ...]], tuple[TaxSpec, ...]] = {}
+        self._today: dict[int, datetime.date] = {}
+
+    # ------------------------------------------------------------------------------------------------------- company
+    def load_companies(self, pks: Iterable[int]) -> None:
+        """Companies with their currency and the settings in force for them: one statement."""
+        missing = set(pks) - set(self.companies)
+        if not missing:
+            return
+        for pk, settings in settings_of_many(missing).items():
+            company = settings.company
+            self.companies[pk] = company
+            self.settings[pk] = settings
+            self.lines[pk] = company_line_of(settings)
+            self.currencies[company.currency_id] = company.currency
+
+    def today(self, company_pk: int) -> datetime.date:
+        """The day it is where the company is."""
+        if company_pk not in self._today:
+            zone = ZoneInfo(self.companies[company_pk].timezone or "UTC")
+            self._today[company_pk] = timezone.localdate(timezone=zone)
+        return self._today[company_pk]
+
+    def usable(self, record: Any, company_pk: int) -> bool:
+        """Whether a record may be linked from a document of the company: its own, a parent's, or nobody's."""
+        return record.company_id is None or record.company_id in self.lines[company_pk]
+
+    def load_journals(self, company_pks: Iterable[int]) -> None:
+        """All journals for sales and purchases that the companies may use, with what they allow: one statement."""
+        owners = {owner for pk in company_pks for owner in self.lines[pk]}
+        rows = Journal.objects.filter(
+            company__in=owners, type__in=(JournalType.SALE, JournalType.PURCHASE)
+        ).annotate(
+            allowed_pks=ArrayAgg("allowed_accounts", filter=Q(allowed_accounts__isnull=False), default=[])
+        )
+        for journal in self._visible(rows):
+            self.journals[journal.pk] = journal
+
+    def default_journal(self, company_pk: int, type_: str) -> Journal | None:
+        """The first active journal of a type, the company's own before those of its parents."""
+        line = self.lines[company_pk]
+        fitting = [
+            journal
+            for journal in self.journals.values()
+            if journal.type == type_ and journal.active and journal.company_id in line
+        ]
+        return min(fitting, key=lambda row: (line.index(row.company_id), row.sequence, row.pk), default=None)
+
+    # -------------------------------------------------------------------------------------------------- plain records
+    def _visible(self, rows: QuerySet[M]) -> QuerySet[M]:
+        """Without what a rule hides. The rule of companies needs no statement: ``usable`` compares instead."""
+        if self.actor.is_system or not rules_of(rows.model):
+            return rows
+        condition = record_filter(rows.model, self.actor, "view")
+        return rows.none() if condition is None else rows.filter(condition)
+
+    def _read(self, held: dict[int, Any], rows: QuerySet[Any], pks: Iterable[int | None]) -> None:
+        missing = {pk for pk in pks if pk is not None and pk not in held}
+        if missing:
+            held.update({row.pk: row for row in self._visible(rows.filter(pk__in=missing))})
+
+    def load_currencies(self, pks: Iterable[int | None]) -> None:
+        self._read(self.currencies, Currency.objects.all(), pks)
+
+    def load_accounts(self, pks: Iterable[int | None]) -> None:
+        self._read(self.accounts, Account.objects.all(), pks)
+
+    def load_roundings(self, pks: Iterable[int | None]) -> None:
+        self._read(self.roundings, CashRounding.objects.all(), pks)
+
+    def load_partners(self, pks: Iterable[int | None]) -> None:
+        """Partners with their commercial entity, state and country: one statement."""
+        missing = {pk for pk in pks if pk is not None and pk not in self.partners}
+        if not missing:
+            return
+        rows = Partner.objects.select_related(
+            "commercial_entity", "commercial_entity__country", "country", "state"
+        ).filter(pk__in=missing)
+        if not self.actor.is_system:
+            condition = record_filter(Partner, self.actor, "view")
+            rows = rows.none() if condition is None else rows.filter(condition)
+        for partner in rows:
+            self.partners[partner.pk] = partner
+
+    def load_agreed(self, company_pk: int, partner_pks: Iterable[int | None]) -> None:
+        """What the company agreed with partners that are loaded: one statement."""
+        held = self.agreed.setdefault(company_pk, {})
+        missing = [
+            self.partners[pk] for pk in set(partner_pks) - set(held) if pk is not None and pk in self.partners
+        ]
+        if missing:
+            held.update(terms_of(company_pk, missing, line=self.lines[company_pk]))
+
+    def terms_with(self, partner_pk: int | None, company_pk: int) -> PartnerTerms | None:
+        return self.agreed.get(company_pk, {}).get(partner_pk or 0)
+
+    def load_bank_accounts(
+        self, pks: Iterable[int | None], partner_pks: Iterable[int | None], company_pks: Iterable[int]
+    ) -> None:
+        """Bank accounts by key, the active ones of partners, and those of the companies themselves, the trusted first: one
+        statement."""
+        named = {pk for pk in pks if pk is not None and pk not in self.bank_accounts}
+        partners = {pk for pk in partner_pks if pk is not None and pk not in self.bank_accounts_of}
+        companies = {pk for pk in company_pks if pk not in self.own_bank_accounts}
+        if not (named or partners or companies):
+            return
+        self.bank_accounts_of |= {pk: [] for pk in partners}
+        self.own_bank_accounts |= {pk: [] for pk in companies}
+        rows = self._visible(
+            BankAccount.objects.filter(
+                Q(pk__in=named)
+                | Q(partner__in=partners, active=True)
+                | Q(partner__represents__in=companies, active=True)
+            )
+        ).annotate(represented=F("partner__represents_id"))
+        for account in rows.order_by("-trusted", "sequence", "pk"):
+            self.bank_accounts[account.pk] = account
+            if account.active and account.partner_id in partners:
+                self.bank_accounts_of[account.partner_id].append(account)
+            if account.active and account.represented in companies:
+                self.own_bank_accounts[account.represented].append(account)
+
+    # ------------------------------------------------------------------------------------------------ taxes and terms
+    def load_taxes(self, pks: Iterable[int | None]) -> None:
+        """Taxes with their groups, and as the computation takes them: three statements."""
+        missing = {pk for pk in pks if pk is not None and pk not in self.taxes}
+        if not missing:
+            return
+        rows = self._visible(Tax.objects.filter(Q(pk__in=missing) | Q(parents__in=missing)))
+        for tax in rows.select_related("group").distinct():
+            self.taxes[tax.pk] = tax
+        asked = [pk for pk in missing if pk in self.taxes]
+        for inclusion in {settings.price_inclusion for settings in self.settings.values()}:
+            for pk, spec in tax_specs(asked, inclusion=inclusion).items():
+                self._specs[inclusion, pk] = spec
+
+    def combination(self, tax_pks: tuple[int, ...], inclusion: str) -> tuple[TaxSpec, ...]:
+        """The taxes of a line; the same tuple for the same taxes, so that plans are found by identity."""
+        key = (inclusion, tax_pks)
+        found = self._combinations.get(key)
+        if found is None:
+            found = self._combinations[key] = tuple(self._specs[inclusion, pk] for pk in tax_pks)
+        return found
+
+    def load_terms(self, pks: Iterable[int | None]) -> None:
+        """Payment terms with their parts: two statements."""
+        missing = {pk for pk in pks if pk is not None and pk not in self.terms}
+        if not missing:
+            return
+        rows = {row.pk: row for row in self._visible(PaymentTerm.objects.filter(pk__in=missing))}
+        lines: dict[int, list[TermLine]] = {pk: [] for pk in rows}
+        if rows:
+            parts = PaymentTermLine.objects.filter(term__in=rows).order_by("term_id", "sequence", "pk")
+            for part in parts:
+                line = TermLine(part.value, part.amount, part.days, part.delay, part.day)
+                lines[part.term_id].append(line)
+        for pk, row in rows.items():
+            discount = None
+            if row.early_discount and len(lines[pk]) == 1:
+                discount = EarlyDiscount(row.discount_percent, row.discount_days, row.discount_mode)
+            self.terms[pk] = TermSpec(row, lines[pk], discount)
+
+    def load_positions(self, pks: Iterable[int | None]) -> None:
+        """Fiscal positions with what they replace: three statements."""
+        missing = {pk for pk in pks if pk is not None and pk not in self.positions}
+        if not missing:
+            return
+        self._read(self.positions, FiscalPosition.objects.all(), missing)
+        found = [pk for pk in missing if pk in self.positions]
+        if found:
+            self.maps.update(position_maps(found))
+
+    def choose_position(
+        self, company_pk: int, partner: Partner | None, shipping: Partner | None
+    ) -> int | None:
+        """The fiscal position a document gets by itself. One statement a company, once."""
+        if partner is None:
+            return None
+        if company_pk not in self._choosers:
+            company = self.companies[company_pk]
+            self._choosers[company_pk] = PositionChooser(company, line=self.lines[company_pk])
+        return self._choosers[company_pk].choose(partner, shipping, agreed=self.agreed.get(company_pk))
+
+    # --------------------------------------------------------------------------------------------------------- rates
+    def load_rates(self, wanted: Iterable[tuple[int, int, datetime.date]]) -> None:
+        """Rates of (company, currency, day), one statement a company that has foreign documents.
+
+        Errors: ``MissingRate``, naming currency and day.
+        """
+        missing: dict[int, list[tuple[Currency, datetime.date]]] = {}
+        for company_pk, currency_pk, day in wanted:
+            if (company_pk, currency_pk, day) not in self.rates:
+                missing.setdefault(company_pk, []).append((self.currencies[currency_pk], day))
+        for company_pk, pairs in missing.items():
+            for (currency_pk, day), rate in rates_on_days(pairs, self.companies[company_pk]).items():
+                self.rates[company_pk, currency_pk, day] = rate
