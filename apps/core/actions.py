@@ -29,7 +29,7 @@ from apps.core.events import Event
 from apps.core.hooks import before_action
 from apps.core.models.base import options_of
 from apps.core.records import service_for
-from apps.core.rules import record_filter, visible
+from apps.core.rules import has_rows, visible
 from apps.core.unit_of_work import unit_of_work
 
 M = TypeVar("M", bound=models.Model)
@@ -68,6 +68,7 @@ class Action:
     bulk: bool = True
     icon: str = ""
     condition: Callable[[Any, Actor], bool] | None = None
+    saves_state: bool = False
 
     @property
     def label(self) -> str:
@@ -106,7 +107,8 @@ class Action:
             tracked = self._tracked_fields()
             before = {record.pk: {n: getattr(record, a) for n, a in tracked.items()} for record in locked}
             result = self.body(locked, actor=actor, **bound)
-            self._write_state(locked, actor)
+            if not self.saves_state:
+                self._write_state(locked, actor)
             for record in locked:
                 after = {n: getattr(record, a) for n, a in tracked.items()}
                 changed = {n: v for n, v in after.items() if v != before[record.pk][n]}
@@ -199,12 +201,14 @@ def action(
     bulk: bool = True,
     icon: str = "",
     condition: Callable[[Any, Actor], bool] | None = None,
+    saves_state: bool = False,
 ) -> Callable[[Callable[..., Any]], Action]:
     """Declare ``body(records, *, actor, **inputs)`` as an action of ``model``.
 
     The body gets locked, fresh instances ordered by primary key, and saves what it changes itself (state and
     version excepted). Inputs are read from its signature: plain types, model classes (primary keys are accepted),
-    ``list[...]`` of them, ``X | None``.
+    ``list[...]`` of them, ``X | None``. With ``saves_state`` the body writes state, version and stamps as well, in the
+    statement that writes the rest, and puts them on the records: a row that many indexes name is then written once.
     """
 
     def add(body: Callable[..., Any]) -> Action:
@@ -226,6 +230,7 @@ def action(
             bulk=bulk,
             icon=icon,
             condition=condition,
+            saves_state=saves_state,
         )
         known = _actions.setdefault(model, {})
         if public in known:
@@ -347,4 +352,4 @@ def reachable(declared: Action, actor: Actor) -> bool:
         return False
     if actor.kind in ("portal", "public") and not declared.portal:
         return False
-    return record_filter(declared.model, actor, declared.permission) is not None
+    return has_rows(declared.model, actor, declared.permission)

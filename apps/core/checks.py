@@ -73,7 +73,7 @@ def _problems(config: ModuleConfig, keys: set[str], roles: set[str]) -> Iterator
 
 def _paths(config: ModuleConfig) -> Iterator[str]:
     paths = [("demo", config.demo), *((f"job {j.code}", j.task) for j in config.jobs)]
-    paths += [(f"report {r.code}", r.builder) for r in config.report_specs]
+    paths += [(f"report {r.code}", path) for r in config.report_specs for path in (r.builder, r.archive)]
     paths += [(f"portal card {c.key}", c.counter) for c in config.portal_cards]
     for what, path in paths:
         if not path:

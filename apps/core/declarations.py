@@ -64,7 +64,11 @@ class JobSpec:
 
 @dataclass(frozen=True, slots=True)
 class ReportSpec:
-    """A printable document. ``builder`` is the dotted path of ``(pks, *, actor) -> context``."""
+    """A printable document. ``builder`` is the dotted path of ``(pks, *, actor) -> context``.
+
+    ``filename`` may name ``{title}``, ``{pk}``, ``{name}`` and ``{slug}`` (the name in word characters only). ``archive``
+    is the dotted path of an ``apps.reports.types.Archive``: documents that are made once and then kept as they are.
+    """
 
     code: str
     title: Text
@@ -74,6 +78,7 @@ class ReportSpec:
     filename: str = "{title}"
     portal: bool = False
     paper: str = "A4"
+    archive: str = ""
 
 
 @dataclass(frozen=True, slots=True)

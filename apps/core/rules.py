@@ -140,6 +140,19 @@ def _granting(model: type[Model], actor: Actor, operation: str) -> Q | None:
     return None if internal_rules else Q()
 
 
+def has_rows(model: type[Model], actor: Actor, operation: str) -> bool:
+    """Whether any rule gives the actor rows for an operation: ``record_filter(...) is not None`` without building the rules'
+    conditions."""
+    if actor.is_system:
+        return True
+    granting = [known for known in _rules.get(model, ()) if not known.mandatory]
+    if any(known.addresses(actor) and known.covers(operation) for known in granting):
+        return True
+    if actor.kind in (PORTAL, PUBLIC):
+        return False
+    return not any(known.roles or INTERNAL in known.kinds for known in granting)
+
+
 def record_filter(model: type[Model], actor: Actor, operation: str = "view") -> Q | None:
     """The rows of ``model`` that ``actor`` may use for ``operation``; ``None`` when there are none at all."""
     if actor.is_system:
