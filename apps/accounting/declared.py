@@ -9,7 +9,15 @@ from __future__ import annotations
 from django.utils.translation import gettext_lazy as _
 
 from apps.accounting.constants import ROLE_ACCOUNTANT, ROLE_ADVISER, ROLE_AUDITOR, ROLE_BILLING
-from apps.core.declarations import JobSpec, MenuItem, ReportSpec, Role, SettingSpec, SubtypeSpec
+from apps.core.declarations import (
+    JobSpec,
+    MenuItem,
+    PortalCard,
+    ReportSpec,
+    Role,
+    SettingSpec,
+    SubtypeSpec,
+)
 
 SETUP = (
     "AccountGroup",
@@ -63,7 +71,7 @@ ROLES = (
         grants={
             **_each((*SETUP, *LEDGER), "view"),
             "accounting.AccountingSettings": "view",
-            "accounting.Invoice": "view add change delete post reset pay",
+            "accounting.Invoice": "view add change delete post reset pay comment",
             "accounting.InvoiceLine": "view add change delete",
             "accounting.Payment": "view add change delete post",
         },
@@ -115,10 +123,156 @@ GRANTS: dict[str, dict[str, str]] = {
         "accounting.FiscalPosition": "view",
         "accounting.Incoterm": "view",
     },
-    "access.portal": {"accounting.Invoice": "view", "accounting.InvoiceLine": "view"},
+    # "comment" is writing in the thread of a document.
+    "access.portal": {"accounting.Invoice": "view comment", "accounting.InvoiceLine": "view"},
 }
 JOBS: tuple[JobSpec, ...] = ()
-REPORTS: tuple[ReportSpec, ...] = ()
+REPORTS: tuple[ReportSpec, ...] = (
+    ReportSpec(
+        code="accounting.invoice",
+        title=_("Invoice"),
+        model="accounting.Invoice",
+        builder="apps.accounting.reports.invoice_document",
+        template="accounting/reports/invoice.html",
+        filename="{slug}",
+        portal=True,
+        archive="apps.accounting.reports.invoice_archive",
+    ),
+    ReportSpec(
+        code="accounting.journal_entry",
+        title=_("Journal entry"),
+        model="accounting.JournalEntry",
+        builder="apps.accounting.reports.entry_document",
+        template="accounting/reports/entry.html",
+        filename="{slug}",
+    ),
+)
+CARDS: tuple[PortalCard, ...] = (
+    PortalCard(
+        "invoice_count",
+        _("Invoices"),
+        "/my/invoices?filterby=invoices",
+        "apps.accounting.selectors.portal.invoice_count",
+        icon="receipt_long",
+        sequence=10,
+    ),
+    PortalCard(
+        "overdue_invoice_count",
+        _("Overdue invoices"),
+        "/my/invoices/overdue",
+        "apps.accounting.selectors.portal.overdue_invoice_count",
+        icon="alarm",
+        sequence=15,
+    ),
+    PortalCard(
+        "bill_count",
+        _("Bills"),
+        "/my/invoices?filterby=bills",
+        "apps.accounting.selectors.portal.bill_count",
+        icon="receipt",
+        sequence=20,
+    ),
+)
 SETTINGS: tuple[SettingSpec, ...] = ()
 SUBTYPES: tuple[SubtypeSpec, ...] = ()
-MENU: tuple[MenuItem, ...] = ()
+INVOICES = "accounting.Invoice"
+CONFIGURATION = _("Configuration")
+MENU: tuple[MenuItem, ...] = (
+    MenuItem(_("Accounting"), INVOICES, url_name="admin:accounting_dashboard", icon="monitoring", sequence=5),
+    MenuItem(
+        _("Customer invoices"),
+        INVOICES,
+        icon="receipt_long",
+        sequence=10,
+        query="type__exact=customer_invoice",
+    ),
+    MenuItem(_("Credit notes"), INVOICES, icon="undo", sequence=12, query="type__exact=customer_credit_note"),
+    MenuItem(
+        _("Sales receipts"), INVOICES, icon="receipt", sequence=14, query="type__exact=customer_receipt"
+    ),
+    MenuItem(_("Vendor bills"), INVOICES, icon="request_quote", sequence=20, query="type__exact=vendor_bill"),
+    MenuItem(
+        _("Vendor credit notes"), INVOICES, icon="redo", sequence=22, query="type__exact=vendor_credit_note"
+    ),
+    MenuItem(
+        _("Purchase receipts"), INVOICES, icon="receipt", sequence=24, query="type__exact=vendor_receipt"
+    ),
+    MenuItem(_("Payments"), "accounting.Payment", icon="payments", sequence=30),
+    MenuItem(_("Bank statements"), "accounting.BankStatement", icon="account_balance_wallet", sequence=32),
+    MenuItem(_("Statement lines"), "accounting.StatementLine", icon="list_alt", sequence=33),
+    MenuItem(
+        _("Reconcile"),
+        "accounting.JournalItem",
+        url_name="admin:accounting_reconcile",
+        icon="join_inner",
+        sequence=34,
+    ),
+    MenuItem(_("Journal entries"), "accounting.JournalEntry", icon="book_2", sequence=40),
+    MenuItem(_("Journal items"), "accounting.JournalItem", icon="toc", sequence=42),
+    MenuItem(
+        _("Trial balance"),
+        "accounting.PeriodBalance",
+        url_name="admin:accounting_trial_balance",
+        icon="balance",
+        sequence=50,
+    ),
+    MenuItem(
+        _("General ledger"),
+        "accounting.PeriodBalance",
+        url_name="admin:accounting_general_ledger",
+        icon="menu_book",
+        sequence=52,
+    ),
+    MenuItem(
+        _("Aged receivable"),
+        "accounting.PeriodBalance",
+        url_name="admin:accounting_aged_receivable",
+        icon="hourglass_bottom",
+        sequence=54,
+    ),
+    MenuItem(
+        _("Aged payable"),
+        "accounting.PeriodBalance",
+        url_name="admin:accounting_aged_payable",
+        icon="hourglass_top",
+        sequence=56,
+    ),
+    MenuItem(
+        _("Chart of accounts"), "accounting.Account", icon="account_tree", group=CONFIGURATION, sequence=10
+    ),
+    MenuItem(_("Journals"), "accounting.Journal", icon="auto_stories", group=CONFIGURATION, sequence=12),
+    MenuItem(_("Taxes"), "accounting.Tax", icon="percent", group=CONFIGURATION, sequence=14),
+    MenuItem(
+        _("Fiscal positions"),
+        "accounting.FiscalPosition",
+        icon="swap_horiz",
+        group=CONFIGURATION,
+        sequence=16,
+    ),
+    MenuItem(
+        _("Payment terms"), "accounting.PaymentTerm", icon="event_repeat", group=CONFIGURATION, sequence=18
+    ),
+    MenuItem(_("Cash roundings"), "accounting.CashRounding", icon="toll", group=CONFIGURATION, sequence=20),
+    MenuItem(
+        _("Partner terms"), "accounting.PartnerTerms", icon="handshake", group=CONFIGURATION, sequence=22
+    ),
+    MenuItem(_("Account groups"), "accounting.AccountGroup", icon="folder", group=CONFIGURATION, sequence=24),
+    MenuItem(_("Tax groups"), "accounting.TaxGroup", icon="folder", group=CONFIGURATION, sequence=26),
+    MenuItem(
+        _("Reconciliation rules"), "accounting.ReconcileRule", icon="rule", group=CONFIGURATION, sequence=28
+    ),
+    MenuItem(
+        _("Fiscal years"), "accounting.FiscalYear", icon="calendar_month", group=CONFIGURATION, sequence=30
+    ),
+    MenuItem(
+        _("Lock exceptions"), "accounting.LockException", icon="lock_open", group=CONFIGURATION, sequence=32
+    ),
+    MenuItem(
+        _("Accounting settings"),
+        "accounting.AccountingSettings",
+        url_name="admin:accounting_settings",
+        icon="settings",
+        group=CONFIGURATION,
+        sequence=40,
+    ),
+)

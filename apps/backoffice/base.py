@@ -27,7 +27,7 @@ from apps.backoffice.hooks import (
     collect_opened,
     collect_tabs,
 )
-from apps.backoffice.inlines import RecordInline, StackedRecordInline
+from apps.backoffice.inlines import NestedInline, RecordInline, StackedRecordInline
 from apps.backoffice.record_admin import RecordAdmin
 from apps.backoffice.rights import actor_of
 from apps.backoffice.site import record_url, register_page, site
@@ -41,6 +41,7 @@ __all__ = [
     "Card",
     "CardLine",
     "Counter",
+    "NestedInline",
     "RecordAdmin",
     "RecordInline",
     "StackedRecordInline",

@@ -60,6 +60,8 @@ class RecordChangeList(ChangeList):
         name_custom_links(self.result_list, self.list_display, actor)
         self.model_admin.prepare_rows(request, self.result_list)
         self.count_is_partial = getattr(self.paginator, "count_is_partial", False)
+        # Adding up a million rows costs more than showing a page of them, as counting does.
+        self.sums = {} if self.count_is_partial else self.model_admin.list_sums(request, self.queryset)
 
     @property
     def title(self) -> Any:

@@ -6,6 +6,8 @@ interface. What the service refuses comes back into the same form with everythin
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 from django import forms
@@ -37,6 +39,8 @@ class RecordForm(forms.ModelForm):
     custom_definitions: ClassVar[dict[str, CustomField]] = {}
     extension_fields: ClassVar[dict[str, tuple[type[ExtensionModel], str]]] = {}
     refusal: ClassVar[FormRefused | None] = None
+    # Lists of rows that the record's service writes with it, by name; put here by the admin before saving.
+    nested_values: Mapping[str, list[dict[str, Any]]] = MappingProxyType({})
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         initial = dict(kwargs.pop("initial", None) or {})
@@ -124,6 +128,7 @@ class RecordForm(forms.ModelForm):
             values["custom"] = custom
         if ext:
             values["ext"] = ext
+        values.update(self.nested_values)
         return values
 
     def _is_model_field(self, name: str) -> bool:

@@ -25,6 +25,12 @@ class RecordFormSet(PaginationInlineFormSet):
     def validate_unique(self) -> None:
         """Uniqueness is PostgreSQL's; the service answers in the constraint's words."""
 
+    nested_name = ""
+
+    def nested_rows(self) -> list[dict[str, Any]] | None:
+        """For rows that travel inside the record's own values; see ``NestedFormSet``."""
+        return None
+
     def write(self, parent: models.Model, actor: Actor) -> None:
         service = service_for(self.model)
         deleted = [form for form in self.deleted_forms if form.instance.pk is not None]
@@ -50,6 +56,31 @@ class RecordFormSet(PaginationInlineFormSet):
                 continue
             with NamesForm(form):
                 service.create_one({**form.record_values(adding=True), self.fk.name: parent.pk}, actor=actor)
+
+
+class NestedFormSet(RecordFormSet):
+    """Rows that the record's own service writes together with it: the whole list is one of its values. Rows with ``id``
+    are kept and changed, those without are made, those left out are deleted."""
+
+    nested_name: str = ""
+
+    def write(self, parent: models.Model, actor: Actor) -> None:
+        """Nothing here: the rows went to the service of the record."""
+
+    def nested_rows(self) -> list[dict[str, Any]] | None:
+        """The list for the service, or ``None`` when no row was touched."""
+        gone = set(self.deleted_forms)
+        fresh = [form for form in self.extra_forms if form not in gone and form.has_changed()]
+        if not fresh and not gone and not any(form.has_changed() for form in self.initial_forms):
+            return None
+        rows: list[dict[str, Any]] = []
+        for form in self.initial_forms:
+            if form not in gone:
+                rows.append({**form.record_values(adding=False), "id": form.instance.pk})
+        rows += [form.record_values(adding=True) for form in fresh]
+        for row in rows:
+            row.pop(self.fk.name, None)
+        return rows
 
 
 class NamesForm:
@@ -122,6 +153,19 @@ class _RecordInlineMixin(RecordFieldsMixin):
 
 class RecordInline(_RecordInlineMixin, TabularInline):
     """Children as rows of a table. Set ``model``, ``fields`` and, for a tab of its own, ``tab = True``."""
+
+
+class NestedInline(RecordInline):
+    """Children that have no life of their own, such as the parts of payment terms: written by the parent's service in the
+    value ``nested`` (the name under which it takes them)."""
+
+    formset = NestedFormSet
+    nested: str = ""
+
+    def get_formset(self, request: HttpRequest, obj: Any = None, **kwargs: Any) -> type[BaseInlineFormSet]:
+        made = super().get_formset(request, obj, **kwargs)
+        made.nested_name = self.nested  # type: ignore[attr-defined]
+        return made
 
 
 class StackedRecordInline(_RecordInlineMixin, StackedInline):

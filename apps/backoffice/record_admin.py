@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from django import forms
@@ -76,6 +78,9 @@ class RecordAdmin(PanelsMixin, ActionsMixin, ExportMixin, RecordFieldsMixin, Mod
     search_fields = (
         "pk",
     )  # the search itself is ``get_search_results``; Django only asks whether there is any
+    list_totals: Mapping[str, str] = MappingProxyType(
+        {}
+    )  # column -> field to add up for the foot of the list
     date_hierarchy = None
     view_on_site = False
     save_as = False
@@ -97,6 +102,15 @@ class RecordAdmin(PanelsMixin, ActionsMixin, ExportMixin, RecordFieldsMixin, Mod
             return None
         found: Any = rows.filter(**{key: value}).first()
         return found
+
+    def list_sums(self, request: HttpRequest, rows: models.QuerySet[Any]) -> dict[str, Any]:
+        """What the foot of the list shows, by column: the sums of ``list_totals`` over all rows that fit the filters."""
+        if not self.list_totals:
+            return {}
+        sums = {f"sum_{name}": models.Sum(path) for name, path in self.list_totals.items()}
+        return {
+            key[4:]: value for key, value in rows.order_by().aggregate(**sums).items() if value is not None
+        }
 
     def prepare_rows(self, request: HttpRequest, rows: list[Any]) -> None:
         """Load what columns need for all rows of a page at once; override where a column would ask per row."""
@@ -326,6 +340,8 @@ class RecordAdmin(PanelsMixin, ActionsMixin, ExportMixin, RecordFieldsMixin, Mod
 
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
         actor = actor_of(request)
+        nested = {formset.nested_name: formset.nested_rows() for formset in formsets}
+        form.nested_values = {name: rows for name, rows in nested.items() if rows is not None}
         try:
             with unit_of_work(actor):
                 record = self.write_record(actor, form, change)

@@ -115,7 +115,7 @@ def _computed_drawer(cl: Any, name: Any, empty: str) -> tuple[Cell, str]:
             return _label(value, label, empty)
         return _boolean(value, empty) if boolean else display_for_value(value, empty)
 
-    return draw, ""
+    return draw, str(getattr(attribute, "cell_class", ""))
 
 
 def _label(value: Any, label: Any, empty: str) -> Any:
@@ -142,7 +142,7 @@ def _boolean(value: Any, empty: str) -> Any:
 def header_of(cl: Any) -> SafeString:
     """The head of the table with links that sort."""
     cells = []
-    for header in result_headers(cl):
+    for name, header in zip(cl.list_display, result_headers(cl), strict=True):
         if "action-toggle" in str(header["text"]):
             cells.append(
                 format_html(
@@ -153,9 +153,9 @@ def header_of(cl: Any) -> SafeString:
                 )
             )
             continue
-        text = capfirst(str(header["text"]))
+        text, side = capfirst(str(header["text"])), _drawer(cl, name)[1]
         if not header.get("sortable"):
-            cells.append(format_html('<th scope="col">{}</th>', text))
+            cells.append(format_html('<th scope="col" class="{}">{}</th>', side, text))
             continue
         state, mark = "none", ""
         if header["sort_priority"] > 0:
@@ -165,7 +165,12 @@ def header_of(cl: Any) -> SafeString:
         target = header["url_toggle"] if header["sort_priority"] > 0 else header["url_primary"]
         cells.append(
             format_html(
-                '<th scope="col" aria-sort="{}"><a href="{}">{}{}</a></th>', state, target, text, mark
+                '<th scope="col" class="{}" aria-sort="{}"><a href="{}">{}{}</a></th>',
+                side,
+                state,
+                target,
+                text,
+                mark,
             )
         )
     return mark_safe("".join(cells))  # noqa: S308 - every part was made by format_html
@@ -219,3 +224,27 @@ def rows_of(cl: Any) -> SafeString:
             )
         rows.append("<tr>" + "".join(cells) + "</tr>")
     return mark_safe("".join(rows))  # noqa: S308 - every part was made by format_html
+
+
+def foot_of(cl: Any) -> SafeString:
+    """The row of sums below the table; nothing where the list has none."""
+    sums = getattr(cl, "sums", {})
+    if not sums:
+        return SafeString("")
+    cells = [format_html("<td></td>")] if "action_checkbox" in cl.list_display else []
+    for number, column in enumerate(columns_of(cl)):
+        shown = sums.get(column.name)
+        if shown is None:
+            title = _("Total") if not number else ""
+            cells.append(format_html('<td class="bo-foot-title">{}</td>', title))
+            continue
+        cells.append(
+            format_html(
+                '<td class="field-{} {}" data-label="{}">{}</td>',
+                column.name,
+                column.classes or "bo-number",
+                column.title,
+                display_for_value(shown, EMPTY),
+            )
+        )
+    return mark_safe("<tr>" + "".join(cells) + "</tr>")  # noqa: S308 - every part was made by format_html

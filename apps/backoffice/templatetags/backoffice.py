@@ -9,7 +9,7 @@ from django.utils.text import capfirst
 
 from apps.backoffice.menus import group_title
 from apps.backoffice.site import record_url
-from apps.backoffice.table import header_of, rows_of
+from apps.backoffice.table import foot_of, header_of, rows_of
 
 register = template.Library()
 
@@ -39,4 +39,11 @@ def breadcrumbs(context: template.Context) -> list[dict[str, Any]]:
 def record_table(context: template.Context, cl: Any) -> dict[str, Any]:
     """The table of a list."""
     head, body = (header_of(cl), rows_of(cl)) if cl.result_list else ("", "")
-    return {"cl": cl, "head": head, "body": body, "has_add_permission": context.get("has_add_permission")}
+    foot = foot_of(cl) if cl.result_list else ""
+    return {
+        "cl": cl,
+        "head": head,
+        "body": body,
+        "foot": foot,
+        "has_add_permission": context.get("has_add_permission"),
+    }

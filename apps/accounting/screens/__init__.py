@@ -1,0 +1,1 @@
+"""The back-office screens of accounting, one module a subject; ``admin.py`` registers them."""

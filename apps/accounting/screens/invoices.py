@@ -1,0 +1,545 @@
+"""Invoices, bills, credit notes and receipts: lists by type, and the form with its grid of lines."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+from django.contrib import messages
+from django.db import models
+from django.http import HttpRequest, HttpResponseRedirect, QueryDict
+from django.http.response import HttpResponseBase
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from apps.accounting.constants import (
+    CREDIT_NOTE_TYPES,
+    PURCHASE_TYPES,
+    SALE_TYPES,
+    EntryState,
+    InvoiceType,
+    PaymentState,
+)
+from apps.accounting.models import Invoice, InvoiceLine, JournalEntry, Payment
+from apps.accounting.screens.grids import FIELD, overlay, page_config, rows_of
+from apps.accounting.screens.money import decimals, money
+from apps.accounting.selectors.screens import (
+    account_choices,
+    account_labels,
+    books_currency,
+    tax_choices,
+    tax_labels,
+)
+from apps.accounting.selectors.setup import company_line_of, settings_of
+from apps.accounting.services.invoice_lines import read_lines
+from apps.accounting.services.invoices import BESIDE_THE_BOOKS
+from apps.backoffice.base import Button, RecordAdmin, actor_of, backoffice, record_url
+from apps.core.actions import get_action
+from apps.core.actor import Actor
+from apps.core.errors import BusinessError, NotVisible
+from apps.core.models import Currency
+from apps.core.money import plain_number
+from apps.core.records import service_for
+from apps.core.rules import visible
+
+LINE_VALUES = (
+    "kind",
+    "description",
+    "product_code",
+    "unit",
+    "quantity",
+    "unit_price",
+    "discount",
+    "account",
+    "taxes",
+)
+LINE_NUMBERS = ("quantity", "unit_price", "discount")
+PLURALS = {
+    InvoiceType.CUSTOMER_INVOICE: gettext_lazy("customer invoices"),
+    InvoiceType.CUSTOMER_CREDIT_NOTE: gettext_lazy("customer credit notes"),
+    InvoiceType.CUSTOMER_RECEIPT: gettext_lazy("sales receipts"),
+    InvoiceType.VENDOR_BILL: gettext_lazy("vendor bills"),
+    InvoiceType.VENDOR_CREDIT_NOTE: gettext_lazy("vendor credit notes"),
+    InvoiceType.VENDOR_RECEIPT: gettext_lazy("purchase receipts"),
+}
+STATE_TONES = {
+    "draft": "",
+    "cancelled": "",
+    "not_paid": "info",
+    "partial": "warning",
+    "in_payment": "success",
+    "paid": "success",
+    "reversed": "",
+    "blocked": "danger",
+    "late": "danger",
+}
+
+
+def asked_type(request: HttpRequest) -> str:
+    """The type that a list is filtered by or that a new document is to have; empty when none or an unknown one is named."""
+    given = request.POST.get("type") or request.GET.get("type") or request.GET.get("type__exact", "")
+    if not given:
+        filters = QueryDict(request.GET.get("_changelist_filters", ""))
+        given = filters.get("type__exact", "")
+    return given if given in InvoiceType.values else ""
+
+
+def state_of(record: Invoice) -> tuple[str, str]:
+    """What a list says about a document in one word: draft, cancelled, or how it stands with the money."""
+    if record.state != EntryState.POSTED:
+        return record.state, str(record.get_state_display())
+    return record.payment_state, str(record.get_payment_state_display())
+
+
+@backoffice(Invoice)
+class InvoiceAdmin(RecordAdmin):
+    change_form_template = "accounting/invoice_form.html"
+    list_display = ("label", "partner", "date", "due_date", "untaxed", "total", "residual", "status")
+    list_filter = (
+        "type",
+        "state",
+        "payment_state",
+        "partner",
+        "journal",
+        "date",
+        "due_date",
+        "currency",
+        "salesperson",
+        "checked",
+    )
+    list_optional = (
+        "reference",
+        "payment_reference",
+        "journal",
+        "accounting_date",
+        "salesperson",
+        "company",
+        "origin",
+    )
+    list_select_related = ("currency", "company__currency")
+    list_totals = MappingProxyType(
+        {"untaxed": "untaxed_company", "total": "total_company", "residual": "residual_company"}
+    )
+    hidden_actions = ()
+    select_fields = ("currency", "journal", "payment_term", "fiscal_position", "cash_rounding", "incoterm")
+    fieldsets = (
+        (
+            None,
+            {
+                "fields": (
+                    ("partner", "date"),
+                    ("reference", "due_date"),
+                    ("payment_term", "journal"),
+                    ("fiscal_position", "currency"),
+                )
+            },
+        ),
+        (gettext_lazy("Notes"), {"classes": ["tab"], "fields": ("narration",)}),
+        (
+            gettext_lazy("Payment"),
+            {
+                "classes": ["tab"],
+                "fields": (
+                    ("payment_reference", "bank_account"),
+                    ("cash_rounding", "expected_total"),
+                    ("rate", "rate_is_manual"),
+                ),
+            },
+        ),
+        (
+            gettext_lazy("Delivery"),
+            {
+                "classes": ["tab"],
+                "fields": (
+                    ("shipping_partner", "delivery_date"),
+                    ("incoterm", "incoterm_place"),
+                    "tax_point_date",
+                ),
+            },
+        ),
+        (
+            gettext_lazy("Extra"),
+            {
+                "classes": ["tab"],
+                "fields": (
+                    ("accounting_date", "wanted_number"),
+                    ("salesperson", "origin"),
+                    ("auto_post", "auto_post_until"),
+                    ("checked", "company"),
+                ),
+            },
+        ),
+    )
+
+    # ------------------------------------------------------------------------------------------------------- list
+    def get_list_display(self, request: HttpRequest) -> list[Any]:
+        shown = super().get_list_display(request)
+        if asked_type(request):
+            return shown
+        return [shown[0], "type", *shown[1:]] if shown and shown[0] != "action_checkbox" else shown
+
+    @staticmethod
+    def label(record: Invoice) -> str:
+        return str(record)
+
+    label.short_description = gettext_lazy("number")  # type: ignore[attr-defined]
+    label.admin_order_field = "number"  # type: ignore[attr-defined]
+
+    @staticmethod
+    def status(record: Invoice) -> SafeString:
+        key, text = state_of(record)
+        tone = STATE_TONES.get(key, "")
+        return format_html('<span class="bo-chip{}">{}</span>', f" bo-chip-{tone}" if tone else "", text)
+
+    status.short_description = gettext_lazy("status")  # type: ignore[attr-defined]
+    status.admin_order_field = "payment_state"  # type: ignore[attr-defined]
+
+    def prepare_rows(self, request: HttpRequest, rows: list[Any]) -> None:
+        """A list of one side shows its amounts as they are on the documents, a mixed list signed as for the company."""
+        kind = asked_type(request)
+        for row in rows:
+            row.shown_sign = -1 if kind and _is_negative(kind) else 1
+
+    @staticmethod
+    def untaxed(record: Invoice) -> str:
+        return _books(record, record.untaxed_company)
+
+    @staticmethod
+    def total(record: Invoice) -> str:
+        shown = _books(record, record.total_company)
+        if record.currency_id != record.company.currency_id:
+            own = money(record.total_amount, record.currency)
+            return format_html('{}<small class="ac-own">{}</small>', shown, own)
+        return shown
+
+    @staticmethod
+    def residual(record: Invoice) -> str:
+        return _books(record, record.residual_company) if record.state == EntryState.POSTED else ""
+
+    for _column, _title, _order in (
+        (untaxed, gettext_lazy("untaxed"), "untaxed_company"),
+        (total, gettext_lazy("total"), "total_company"),
+        (residual, gettext_lazy("to pay"), "residual_company"),
+    ):
+        _column.__func__.short_description = _title  # type: ignore[attr-defined]
+        _column.__func__.admin_order_field = _order  # type: ignore[attr-defined]
+        _column.__func__.cell_class = "bo-amount"  # type: ignore[attr-defined]
+
+    def list_sums(self, request: HttpRequest, rows: models.QuerySet[Any]) -> dict[str, Any]:
+        """Sums in the currency of the books; none while companies with different ones are selected."""
+        currency = books_currency(actor_of(request))
+        if currency is None:
+            return {}
+        kind = asked_type(request)
+        sign = -1 if kind and _is_negative(kind) else 1
+        return {
+            name: money(sign * value, currency) for name, value in super().list_sums(request, rows).items()
+        }
+
+    def list_context(self, request: HttpRequest) -> dict[str, Any]:
+        context = super().list_context(request)
+        kind = asked_type(request)
+        if kind:
+            context["title"] = str(PLURALS[InvoiceType(kind)]).capitalize()
+        return context
+
+    # ------------------------------------------------------------------------------------------------------- form
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[Any]:
+        declared = super().get_readonly_fields(request, obj)
+        if obj is None or obj.state == EntryState.DRAFT:
+            return declared
+        booked = self.names_in(self.fieldsets) - BESIDE_THE_BOOKS - {"checked"}
+        return [*declared, *sorted(booked - set(declared))]
+
+    def limit_choices(
+        self, request: HttpRequest, field: Any, rows: models.QuerySet[Any]
+    ) -> models.QuerySet[Any]:
+        if field.name == "journal":
+            kind = asked_type(request)
+            sides = [
+                side for side, types in (("sale", SALE_TYPES), ("purchase", PURCHASE_TYPES)) if kind in types
+            ]
+            return rows.filter(type__in=sides or ["sale", "purchase"])
+        if field.name == "salesperson":
+            return rows.filter(kind="internal")
+        return rows
+
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
+        """What the service works out when it is left out is not asked for: journal, currency and rate may stay empty."""
+        form = super().get_form(request, obj, change, **kwargs)
+        for name in ("journal", "currency", "rate"):
+            if name in form.base_fields:
+                form.base_fields[name].required = False
+                if not change:
+                    form.base_fields[name].initial = None
+        return form
+
+    def write_record(self, actor: Actor, form: Any, change: bool) -> Any:
+        """The form's values with the lines of the grid."""
+        service = service_for(Invoice)
+        values = form.record_values(adding=not change)
+        text = form.data.get(FIELD, "")
+        if text:
+            values["lines"] = rows_of(text, LINE_VALUES, numbers=LINE_NUMBERS)
+        if not change:
+            kind = form.data.get("type", "")
+            values["type"] = kind if kind in InvoiceType.values else InvoiceType.CUSTOMER_INVOICE
+            for name in ("journal", "currency", "rate"):
+                if values.get(name) is None:
+                    values.pop(name, None)
+            return service.create_one(values, actor=actor)
+        for name in ("journal", "currency"):
+            if name in values and values[name] is None:
+                values.pop(name)
+        if not values:
+            return form.instance
+        expected = form.cleaned_data.get("erp_version")
+        return service.update([form.instance], values, actor=actor, expected_version=expected)[0]
+
+    def response_add(self, request: HttpRequest, obj: Any, post_url_continue: Any = None) -> Any:
+        return self._after_saving(request, obj) or super().response_add(request, obj, post_url_continue)
+
+    def response_change(self, request: HttpRequest, obj: Any) -> Any:
+        return self._after_saving(request, obj) or super().response_change(request, obj)
+
+    def _after_saving(self, request: HttpRequest, record: Invoice) -> HttpResponseBase | None:
+        """*Post* saves first, then posts what was saved; a refusal leaves the saved draft on the screen."""
+        if "_post" not in request.POST:
+            return None
+        declared = get_action(Invoice, "post")
+        if declared is None:
+            raise NotVisible(_("There is no such action."))
+        try:
+            declared([record.pk], actor=actor_of(request))
+        except BusinessError as error:
+            parts = [text for texts in error.fields.values() for text in texts]
+            messages.error(request, " ".join([error.message, *parts]) if parts else error.message)
+        else:
+            messages.success(request, _("Posted."))
+        return HttpResponseRedirect(record_url(record))
+
+    def record_actions(self, request: HttpRequest, record: Any) -> list[dict[str, Any]]:
+        """Without *Post* on a draft that can be edited: the form has a button that saves first."""
+        offered = super().record_actions(request, record)
+        if record.state == EntryState.DRAFT and self.has_change_permission(request, record):
+            offered = [action for action in offered if action["name"] != "post"]
+        return offered
+
+    def get_buttons(self, request: HttpRequest, record: Any) -> list[Button]:
+        actor = actor_of(request)
+        buttons = []
+        entries = reverse("admin:accounting_journalentry_changelist")
+        if record.posted_before and actor.can(JournalEntry, "view"):
+            buttons.append(
+                Button(
+                    key="entries",
+                    title=_("Journal entry"),
+                    url=record_url(JournalEntry, record.journal_entry_id)
+                    if record.journal_entry_id
+                    else f"{entries}?invoice__id__exact={record.pk}",
+                    icon="receipt_long",
+                    sequence=1,
+                )
+            )
+        own = reverse("admin:accounting_invoice_changelist")
+        counts = (
+            visible(Invoice, actor).aggregate(
+                credit=models.Count("pk", filter=models.Q(reversed_invoice=record)),
+                debit=models.Count("pk", filter=models.Q(debited_invoice=record)),
+            )
+            if record.posted_before
+            else {}
+        )
+        if counts.get("credit"):
+            url = f"{own}?reversed_invoice__id__exact={record.pk}"
+            buttons.append(
+                Button(
+                    key="credit",
+                    title=_("Credit notes"),
+                    url=url,
+                    icon="undo",
+                    count=counts["credit"],
+                    sequence=2,
+                )
+            )
+        if counts.get("debit"):
+            url = f"{own}?debited_invoice__id__exact={record.pk}"
+            buttons.append(
+                Button(
+                    key="debit",
+                    title=_("Debit notes"),
+                    url=url,
+                    icon="redo",
+                    count=counts["debit"],
+                    sequence=3,
+                )
+            )
+        if record.reversed_invoice_id or record.debited_invoice_id:
+            origin = record.reversed_invoice_id or record.debited_invoice_id
+            buttons.append(
+                Button(
+                    key="origin",
+                    title=_("Original"),
+                    url=record_url(Invoice, origin),
+                    icon="link",
+                    sequence=4,
+                )
+            )
+        if actor.can(Payment, "view"):
+            paid = visible(Payment, actor).filter(invoices=record).count()
+            if paid:
+                url = f"{reverse('admin:accounting_payment_changelist')}?invoices__id__exact={record.pk}"
+                buttons.append(
+                    Button(
+                        key="payments", title=_("Payments"), url=url, icon="payments", count=paid, sequence=5
+                    )
+                )
+        return buttons
+
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
+    ) -> Any:
+        record = kwargs.get("obj") or context.get("original")
+        form = context["adminform"].form
+        kind = record.type if record is not None else asked_type(request) or InvoiceType.CUSTOMER_INVOICE
+        may_edit = (record is None or record.state == EntryState.DRAFT) and (
+            self.has_add_permission(request)
+            if record is None
+            else self.has_change_permission(request, record)
+        )
+        context["document_type"] = kind
+        context["document_title"] = InvoiceType(kind).label
+        context["may_edit"] = may_edit
+        context["may_post"] = may_edit and actor_of(request).can(Invoice, "post")
+        context["grid_config"] = self.grid_config(request, record, kind, form, may_edit=may_edit)
+        if record is not None:
+            context["document_status"] = state_of(record)
+            context["document_tone"] = STATE_TONES.get(state_of(record)[0], "")
+            context["totals"] = totals_box(record)
+        answer = super().render_change_form(request, context, *args, **kwargs)
+        if record is None:
+            context["title"] = _("New: %(kind)s") % {"kind": InvoiceType(kind).label}
+        return answer
+
+    def grid_config(
+        self, request: HttpRequest, record: Invoice | None, kind: str, form: Any, *, may_edit: bool
+    ) -> dict[str, Any]:
+        """Everything the script of the form needs: choices, lines, words, where to ask."""
+        actor = actor_of(request)
+        company = record.company_id if record is not None else actor.company_pk
+        if company is None:
+            raise NotVisible(_("Choose a company first."))
+        settings = settings_of(company)
+        line = company_line_of(settings)
+        side = "sale" if kind in SALE_TYPES else "purchase"
+        rows = stored_rows(record) if record is not None else []
+        text = form.data.get(FIELD, "") if form.is_bound else ""
+        refused = form.refusal.error.fields if form.is_bound and form.refusal is not None else {}
+        if text:
+            rows = overlay(rows, text, refused)
+        accounts, complete = account_choices(actor, line, for_documents=True) if may_edit else ([], True)
+        taxes = tax_choices(actor, line, side) if may_edit else []
+        used_accounts = {row["values"].get("account") for row in rows} - {c["pk"] for c in accounts} - {None}
+        used_taxes = {pk for row in rows for pk in row["values"].get("taxes") or ()} - {
+            c["pk"] for c in taxes
+        }
+        currency: Currency = record.currency if record is not None else settings.company.currency
+        return page_config(
+            readonly=not may_edit,
+            rows=rows,
+            accounts=accounts,
+            accountsComplete=complete,
+            accountsUrl=f"{reverse('admin:autocomplete')}?target=accounting.account",
+            accountLabels=account_labels(actor, {pk for pk in used_accounts if isinstance(pk, int)}),
+            taxes=taxes,
+            taxLabels=tax_labels(actor, {pk for pk in used_taxes if isinstance(pk, int)}),
+            previewUrl=reverse("admin:accounting_invoice_preview"),
+            record=record.pk if record is not None else None,
+            type=kind,
+            company=company,
+            decimals=decimals(currency),
+            columnTitles={
+                f.name: str(f.verbose_name).capitalize()
+                for f in InvoiceLine._meta.get_fields()
+                if hasattr(f, "verbose_name")
+            },
+            titles={"groups": _("Tax"), "due": _("Due"), "discount": _("with discount until %s: %s")},
+            bar={
+                "line": _("Line"),
+                "section": _("Section"),
+                "note": _("Note"),
+            },
+        )
+
+    class Media:
+        css = {"all": ("accounting/accounting.css",)}
+
+
+def _is_negative(kind: str) -> bool:
+    """Whether documents of a type lower what the company has earned, so that their signed amounts are negative."""
+    return (kind in PURCHASE_TYPES) != (kind in CREDIT_NOTE_TYPES)
+
+
+def _books(record: Invoice, amount: Any) -> str:
+    return money(getattr(record, "shown_sign", 1) * amount, record.company.currency)
+
+
+def stored_rows(record: Invoice) -> list[dict[str, Any]]:
+    """The lines of a stored document as its grid shows them."""
+    return [
+        {
+            "pk": line.pk,
+            "kind": line.kind,
+            "values": {
+                "description": line.description,
+                "product_code": line.product_code,
+                "unit": line.unit,
+                "quantity": plain_number(line.quantity),
+                "unit_price": plain_number(line.unit_price),
+                "discount": plain_number(line.discount),
+                "account": line.account_pk,
+                "taxes": list(line.tax_pks),
+            },
+            "computed": {"subtotal": plain_number(line.subtotal), "total": plain_number(line.total)}
+            if line.is_product
+            else {},
+        }
+        for line in read_lines([record.pk])[record.pk]
+    ]
+
+
+def totals_box(record: Invoice) -> dict[str, Any]:
+    """The stored totals, for documents that are only read, and until the first preview has come."""
+    currency = record.currency
+    groups = [
+        {
+            "name": group.get("name") or _("Tax"),
+            "amount": money(group["amount"], currency),
+            "base": money(group["base"], currency),
+        }
+        for group in (record.tax_totals or {}).get("groups", ())
+    ]
+    return {
+        "untaxed": money(record.untaxed_amount, currency),
+        "groups": groups,
+        "rounding": money(record.rounding_amount, currency) if record.rounding_amount else "",
+        "total": money(record.total_amount, currency),
+        "residual": money(record.residual_amount, currency) if record.state == EntryState.POSTED else "",
+        "is_paid": record.payment_state
+        in (PaymentState.PAID, PaymentState.IN_PAYMENT, PaymentState.REVERSED),
+    }
+
+
+def document_values(data: Mapping[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
+    """Values of a document's own fields that a page sent; what is empty is left to the defaults."""
+    values: dict[str, Any] = {}
+    for name in names:
+        value = data.get(name)
+        if value in (None, ""):
+            continue
+        values[name] = value
+    return values

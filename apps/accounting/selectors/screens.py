@@ -1,0 +1,65 @@
+"""What the screens offer and sum up: choices for the cells of a grid, and the currency of the books."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+from apps.access.models import Company
+from apps.accounting.constants import PARTNER_TYPES, AccountType
+from apps.accounting.models import Account, Tax
+from apps.core.actor import Actor
+from apps.core.models import Currency
+from apps.core.rules import visible
+
+#: Beyond so many accounts a page asks the server while somebody types, instead of carrying them all.
+MOST = 3_000
+
+
+def books_currency(actor: Actor) -> Currency | None:
+    """The currency that all selected companies keep their books in, or ``None`` when they differ. One query."""
+    rows = Company.objects.filter(pk__in=actor.company_pks).select_related("currency")
+    found = {company.currency_id: company.currency for company in rows}
+    return next(iter(found.values())) if len(found) == 1 else None
+
+
+def account_choices(
+    actor: Actor, line: Collection[int], *, for_documents: bool = False
+) -> tuple[list[dict[str, Any]], bool]:
+    """Accounts for the cells of a grid, of the companies in ``line``, and whether these are all. One query.
+
+    ``for_documents`` leaves out what lines of invoices cannot use: receivables, payables and accounts off balance.
+    """
+    rows = visible(Account, actor).filter(company__in=line, deprecated=False)
+    if for_documents:
+        rows = rows.exclude(type__in=[*PARTNER_TYPES, AccountType.OFF_BALANCE])
+    titles = dict(AccountType.choices)
+    found = list(rows.order_by("code", "pk").values_list("pk", "code", "name", "type")[: MOST + 1])
+    choices = [
+        {"pk": pk, "text": f"{code} {name}", "hint": str(titles[AccountType(kind)])}
+        for pk, code, name, kind in found[:MOST]
+    ]
+    return choices, len(found) <= MOST
+
+
+def tax_choices(actor: Actor, line: Collection[int], use: str = "") -> list[dict[str, Any]]:
+    """Taxes for the cells of a grid, of the companies in ``line``. One query."""
+    rows = visible(Tax, actor).filter(company__in=line, active=True)
+    rows = rows.filter(use=use) if use else rows.exclude(use="none")
+    return [
+        {"pk": pk, "text": name, "hint": label if label != name else ""}
+        for pk, name, label in rows.order_by("sequence", "name", "pk").values_list("pk", "name", "label")
+    ]
+
+
+def account_labels(actor: Actor, pks: Collection[int]) -> dict[int, str]:
+    """Names of accounts that are used but no longer offered. One query, none for nothing."""
+    if not pks:
+        return {}
+    rows = visible(Account, actor).filter(pk__in=pks).values_list("pk", "code", "name")
+    return {pk: f"{code} {name}" for pk, code, name in rows}
+
+
+def tax_labels(actor: Actor, pks: Collection[int]) -> dict[int, str]:
+    """Names of taxes that are used but no longer offered. One query, none for nothing."""
+    return dict(visible(Tax, actor).filter(pk__in=pks).values_list("pk", "name")) if pks else {}

@@ -1,0 +1,118 @@
+"""What would come of a document as it stands on the screen: defaults, totals, due parts and warnings. Nothing is stored.
+
+It goes the same way as making a document (``invoice_making``), so that what a form shows is what posting books.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+from apps.accounting.models import Invoice
+from apps.accounting.selectors.invoice_setup import DocumentSetup
+from apps.accounting.selectors.locks import explain_lock
+from apps.accounting.selectors.partners import map_taxes
+from apps.accounting.selectors.setup import default_taxes
+from apps.accounting.services.invoice_lines import Errors, Line
+from apps.accounting.services.invoice_making import (
+    Making,
+    build,
+    complete,
+    complete_lines,
+    default_account,
+    read_document,
+    total_up,
+)
+from apps.core.actor import Actor
+from apps.core.errors import PermissionDenied, ValidationFailed
+from apps.core.models import Currency
+
+
+@dataclass(slots=True)
+class DocumentPreview:
+    """A document worked out. ``lines`` go with the rows that were handed in; headings have nothing."""
+
+    values: dict[str, Any]
+    currency: Currency
+    lines: list[Line]
+    untaxed: Decimal
+    tax: Decimal
+    rounding: Decimal
+    total: Decimal
+    groups: list[dict[str, Any]]
+    parts: list[dict[str, Any]]
+    default_account: int | None
+    default_taxes: tuple[int, ...]
+    record: Invoice
+    warnings: list[str] = field(default_factory=list)
+
+
+def preview_document(
+    values: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], *, actor: Actor
+) -> DocumentPreview:
+    """Work out a document from its values and lines. A constant number of statements for any number of lines.
+
+    Needs the right to make or to change documents. Errors: ``ValidationFailed`` with the fields as in making one.
+    """
+    if not (actor.can(Invoice, "add") or actor.can(Invoice, "change")):
+        raise PermissionDenied(rule="accounting.invoice:change")
+    errors = Errors(many=False)
+    making = read_document({**values, "lines": list(rows)}, 0, errors)
+    making.values.setdefault("company", actor.company_pk)
+    if making.values["company"] not in actor.company_pks:
+        raise PermissionDenied(rule="company")
+    for line, _given in making.lines:
+        line.pk = None
+    setup = DocumentSetup(actor)
+    complete([making], setup, actor, errors, with_lines=False)
+    complete_lines([making], setup, errors)
+    errors.raise_any()
+    build(making, actor, {})
+    total_up(making, setup, errors)
+    errors.raise_any()
+    answer = _answer(making, setup)
+    answer.warnings = _warnings(answer.record, setup, actor)
+    return answer
+
+
+def _warnings(record: Invoice, setup: DocumentSetup, actor: Actor) -> list[str]:
+    """What people should know before they post: the accounting date will move, because its period is locked."""
+    day = record.accounting_date or record.date or setup.today(record.company_id)
+    explained = explain_lock(
+        record.company_id,
+        day,
+        setup.journals[record.journal_id].type,
+        actor=actor,
+        taxed=bool(record.tax_amount),
+        invoice_date=record.date,
+    )
+    return [explained.text] if explained is not None else []
+
+
+def _answer(making: Making, setup: DocumentSetup) -> DocumentPreview:
+    record = making.record
+    if record is None:
+        raise ValidationFailed()
+    settings = setup.settings[record.company_id]
+    account = default_account(
+        setup.journals[record.journal_id], settings, making.side, record.fiscal_position_id, setup
+    )
+    taxes = default_taxes(settings, making.side, [account or 0])[account or 0]
+    position = setup.maps.get(record.fiscal_position_id or 0)
+    lines = [line for line, _given in making.lines]
+    return DocumentPreview(
+        values=making.values,
+        currency=setup.currencies[record.currency_id],
+        lines=lines,
+        untaxed=record.untaxed_amount,
+        tax=record.tax_amount,
+        rounding=record.rounding_amount,
+        total=record.total_amount,
+        groups=list(record.tax_totals.get("groups", ())),
+        parts=list(record.instalments),
+        default_account=account,
+        default_taxes=tuple(sorted(map_taxes(position, taxes))),
+        record=record,
+    )
