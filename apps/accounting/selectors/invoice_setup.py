@@ -63,8 +63,10 @@ class DocumentSetup:
     document's is for whoever checks the document: ``usable`` says so.
     """
 
-    def __init__(self, actor: Actor) -> None:
+    def __init__(self, actor: Actor, *, everything: bool = False) -> None:
+        """``everything``: also what the actor may not see, for documents that name it already."""
         self.actor = actor
+        self._filtered = not (everything or actor.is_system)
         self.companies: dict[int, Company] = {}
         #: A company and its parents, nearest first.
         self.lines: dict[int, tuple[int, ...]] = {}
@@ -136,7 +138,7 @@ class DocumentSetup:
     # -------------------------------------------------------------------------------------------------- plain records
     def _visible(self, rows: QuerySet[M]) -> QuerySet[M]:
         """Without what a rule hides. The rule of companies needs no statement: ``usable`` compares instead."""
-        if self.actor.is_system or not rules_of(rows.model):
+        if not self._filtered or not rules_of(rows.model):
             return rows
         condition = record_filter(rows.model, self.actor, "view")
         return rows.none() if condition is None else rows.filter(condition)
@@ -163,7 +165,7 @@ class DocumentSetup:
         rows = Partner.objects.select_related(
             "commercial_entity", "commercial_entity__country", "country", "state"
         ).filter(pk__in=missing)
-        if not self.actor.is_system:
+        if self._filtered:
             condition = record_filter(Partner, self.actor, "view")
             rows = rows.none() if condition is None else rows.filter(condition)
         for partner in rows:
@@ -228,6 +230,11 @@ class DocumentSetup:
         if found is None:
             found = self._combinations[key] = tuple(self._specs[inclusion, pk] for pk in tax_pks)
         return found
+
+    def tax_label(self, tax_pk: int) -> str:
+        """How documents call a tax."""
+        tax = self.taxes[tax_pk]
+        return tax.label or tax.name
 
     def load_terms(self, pks: Iterable[int | None]) -> None:
         """Payment terms with their parts: two statements."""

@@ -1,5 +1,15 @@
 """Writes: every change of the books is made here. Importing this registers the services and actions."""
 
-from apps.accounting.services import invoices, setup
+from apps.accounting.services import (
+    charts,
+    copies,
+    entries,
+    entry_posting,
+    invoices,
+    locks,
+    posting,
+    setup,
+    unposting,
+)
 
-__all__ = ["invoices", "setup"]
+__all__ = ["charts", "copies", "entries", "entry_posting", "invoices", "locks", "posting", "setup", "unposting"]

@@ -80,6 +80,7 @@ class Computed:
     line_company: list[Decimal]
     reductions_company: list[Decimal]
     row_company: list[Decimal]
+    base_company: list[Decimal]
     rounding_company: Decimal
     untaxed_company: Decimal
     total: Decimal
@@ -232,6 +233,7 @@ def _in_company_currency(
     total = totals.total + rounding
     line_company = [line.subtotal for line in totals.lines]
     row_company = [row.amount for row in totals.rows]
+    base_company = [row.base for row in totals.rows]
     reductions_company = list(reductions)
     rounding_company = rounding
     untaxed_company, total_company = totals.untaxed, total
@@ -244,6 +246,7 @@ def _in_company_currency(
 
         line_company = [converted(amount) for amount in line_company]
         row_company = [converted(amount) for amount in row_company]
+        base_company = [converted(amount) for amount in base_company]
         reductions_company = [converted(amount) for amount in reductions_company]
         rounding_company = converted(rounding)
         rows_sum = sum(row_company, ZERO) + rounding_company
@@ -265,6 +268,7 @@ def _in_company_currency(
         line_company=line_company,
         reductions_company=reductions_company,
         row_company=row_company,
+        base_company=base_company,
         rounding_company=rounding_company,
         untaxed_company=untaxed_company,
         total=total,
@@ -389,7 +393,7 @@ def tax_summary(invoice: Invoice, computed: Computed, setup: DocumentSetup) -> d
         "rows": [
             {
                 "tax": row.tax.pk,
-                "name": _label(setup, row.tax.pk),
+                "name": setup.tax_label(row.tax.pk),
                 "group": row.tax.group_pk,
                 "repartition": row.repartition.pk,
                 "percent": f"{row.repartition.percent.normalize():f}",
@@ -414,8 +418,3 @@ def _group_row(group_pk: int | None, totals: DocumentTotals, setup: DocumentSetu
         if row.group_pk == group_pk:
             return setup.taxes[row.tax.pk].group
     return None
-
-
-def _label(setup: DocumentSetup, tax_pk: int) -> str:
-    tax = setup.taxes[tax_pk]
-    return tax.label or tax.name
