@@ -165,7 +165,7 @@ def revalue(
         origin=EntryOrigin.REVALUATION.value,
         match=True,
     )[0]
-    places = decimals_of(company.currency)
+    places = decimals_of(company.currency.rounding)
     return {
         "entry": entry.pk,
         "reversal": back.pk,
