@@ -36,6 +36,28 @@ _GROUPS = {
 _ACCOUNT_IDS = ("Id/IBAN", "Id/Othr/Id", "Id/BBAN", "Id/PrtryAcct/Id", "Id/UPIC", "Prxy/Id")
 _NOT_A_REFERENCE = frozenset({"NOTPROVIDED", "NOT PROVIDED", "NOTAVAILABLE", "NONREF", "NONE", "N/A"})
 _LONGEST_LABEL = 2000
+# Details by the group that holds them: most groups are absent from most transactions.
+_DETAILS: dict[str, list[tuple[str, tuple[str, ...]]]] = {
+    "Refs": [
+        ("message_id", ("MsgId",)),
+        ("payment_information_id", ("PmtInfId",)),
+        ("instruction_id", ("InstrId",)),
+        ("transaction_id", ("TxId",)),
+        ("uetr", ("UETR",)),
+        ("mandate", ("MndtId",)),
+        ("check_number", ("ChqNb",)),
+    ],
+    "Purp": [("purpose", ("Cd", "Prtry"))],
+    "RtrInf": [("return_reason", ("Rsn/Cd", "Rsn/Prtry")), ("return_text", ("AddtlInf",))],
+    "RmtInf": [
+        ("invoice_number", ("Strd/RfrdDocInf/Nb", "Strd/RfrdDocInf/RfrdDocNb")),
+        (
+            "structured_reference_type",
+            ("Strd/CdtrRefInf/Tp/CdOrPrtry/Cd", "Strd/CdtrRefInf/Tp/CdOrPrtry/Prtry"),
+        ),
+    ],
+    "Chrgs": [("charges", ("TtlChrgsAndTaxAmt", "Amt"))],
+}
 
 
 def is_camt(root: etree._Element) -> bool:
@@ -384,24 +406,11 @@ def _foreign(node: Node, amount: Decimal, currency: str) -> tuple[str, Decimal, 
 
 
 def _read_details(node: Node, details: dict[str, str]) -> None:
-    for key, paths in (
-        ("message_id", ("Refs/MsgId",)),
-        ("payment_information_id", ("Refs/PmtInfId",)),
-        ("instruction_id", ("Refs/InstrId",)),
-        ("transaction_id", ("Refs/TxId",)),
-        ("uetr", ("Refs/UETR",)),
-        ("mandate", ("Refs/MndtId",)),
-        ("check_number", ("Refs/ChqNb",)),
-        ("purpose", ("Purp/Cd", "Purp/Prtry")),
-        ("return_reason", ("RtrInf/Rsn/Cd", "RtrInf/Rsn/Prtry")),
-        ("return_text", ("RtrInf/AddtlInf",)),
-        ("invoice_number", ("RmtInf/Strd/RfrdDocInf/Nb", "RmtInf/Strd/RfrdDocInf/RfrdDocNb")),
-        ("structured_reference_type", ("RmtInf/Strd/CdtrRefInf/Tp/CdOrPrtry/Cd",
-                                       "RmtInf/Strd/CdtrRefInf/Tp/CdOrPrtry/Prtry")),
-        ("charges", ("Chrgs/TtlChrgsAndTaxAmt", "Chrgs/Amt")),
-    ):  # fmt: skip
-        if value := node.first(*paths):
-            details[key] = value
+    for group, entries in _DETAILS.items():
+        if (holder := node.find(group)) is not None:
+            for key, paths in entries:
+                if value := holder.first(*paths):
+                    details[key] = value
 
 
 def _label(entry: _Entry, transactions: list[Node], structured: str, reference: str) -> str:

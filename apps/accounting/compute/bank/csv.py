@@ -92,6 +92,10 @@ class TableMapping:
             raise BankFileError(
                 f"Unknown columns of the mapping: {', '.join(map(str, unknown))}.", code="mapping"
             )
+        for role, column in self.columns.items():
+            names = list(column) if isinstance(column, list | tuple) else [column]
+            if not all(isinstance(name, str | int) for name in names):
+                raise BankFileError(f"The column for {role} must be a header or a position.", code="mapping")
         for name, value in (("delimiter", self.delimiter), ("quote", self.quote), ("decimal", self.decimal),
                             ("thousands", self.thousands)):  # fmt: skip
             if len(value) > 1 or value in ("\r", "\n"):
@@ -409,12 +413,13 @@ _TOKEN = re.compile("|".join(map(re.escape, sorted(_DATE_TOKENS, key=len, revers
 def _date_pattern(date_format: str) -> re.Pattern[str]:
     """A pattern for a format such as DD.MM.YYYY; a time behind the date is allowed. Raises ``BankFileError``."""
     pattern, position = "", 0
-    adjacent = re.search(r"(?:YY|MM|DD){2}", date_format, re.IGNORECASE) is not None
+    are_adjacent = False
     for match in _TOKEN.finditer(date_format if "%" in date_format else date_format.upper()):
+        are_adjacent |= 0 < position == match.start()
         pattern += re.escape(date_format[position : match.start()]) + _DATE_TOKENS[match.group()]
         position = match.end()
     pattern += re.escape(date_format[position:])
-    if adjacent:
+    if are_adjacent:
         pattern = pattern.replace(r"\d{1,2}", r"\d{2}")
     try:
         compiled = re.compile(pattern + r"(?:[T ,].*)?", re.ASCII | re.DOTALL)

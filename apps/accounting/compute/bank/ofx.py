@@ -31,6 +31,12 @@ _STATEMENTS = {
     "CCSTMTRS": ("CCACCTFROM", "BANKTRANLIST", Kind.LIST),
     "INVSTMTRS": ("INVACCTFROM", "INVTRANLIST", Kind.INVESTMENT),
 }
+# Groups that keep what is in them even if their closing tag is missing.
+_ALWAYS_GROUPS = frozenset({
+    "STMTTRN", "INVBANKTRAN", "BANKTRANLIST", "INVTRANLIST", "LEDGERBAL", "AVAILBAL", "BANKACCTFROM", "CCACCTFROM",
+    "INVACCTFROM", "BANKACCTTO", "CCACCTTO", "PAYEE", "CURRENCY", "ORIGCURRENCY", "STATUS", "STMTRS",
+    "CCSTMTRS", "INVSTMTRS", "STMTTRNRS", "CCSTMTTRNRS", "INVSTMTTRNRS",
+})  # fmt: skip
 _NOT_MOVEMENTS = frozenset({"DTSTART", "DTEND"})
 _THREE_DECIMALS = frozenset({"BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"})
 _NO_DECIMALS = frozenset({"CLP", "ISK", "JPY", "KRW", "PYG", "UGX", "VND", "XAF", "XOF", "XPF"})
@@ -146,12 +152,13 @@ def _without(text: str, start: str, end: str, *, keep: bool) -> str:
 
 
 def _close(stack: list[_Node], open_names: set[str], name: str) -> None:
-    """Close the open group of that name; what stands open inside it were empty values."""
+    """Close the open group of that name; what stands open inside it were empty values, or groups without an end."""
     while stack[-1].name != name:
         unclosed = stack.pop()
         open_names.discard(unclosed.name)
-        stack[-1].children += unclosed.children
-        unclosed.children = []
+        if unclosed.name not in _ALWAYS_GROUPS:
+            stack[-1].children += unclosed.children
+            unclosed.children = []
     stack.pop()
     open_names.discard(name)
 

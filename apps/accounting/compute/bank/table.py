@@ -25,6 +25,8 @@ Row = list[Cell]
 _DELIMITERS = ";,\t|"
 _MAX_ROWS = MAX_LINES + 1_000
 _MAX_COLUMNS = 200
+# So many empty rows end a sheet: what stands below them is a stray cell, not a transaction.
+_MOST_BLANK_ROWS = 5_000
 _MAX_UNPACKED = 64 * 1024 * 1024
 _SAMPLE_LINES = 40
 _HEAD = 64 * 1024
@@ -112,10 +114,13 @@ def _sheet_rows(data: bytes, sheet: str) -> list[Row]:
             raise BankFileError(f"The workbook has no sheet {sheet!r}.", code="mapping")
         source = book[sheet] if sheet else book.worksheets[0]
         source.reset_dimensions()
-        rows = [
-            [_cell(value) for value in row]
-            for row in source.iter_rows(max_row=_MAX_ROWS + 1, max_col=_MAX_COLUMNS, values_only=True)
-        ]
+        rows: list[Row] = []
+        blank = 0
+        for row in source.iter_rows(max_row=_MAX_ROWS + 1, max_col=_MAX_COLUMNS, values_only=True):
+            rows.append([_cell(value) for value in row])
+            blank = 0 if any(cell != "" for cell in rows[-1]) else blank + 1
+            if blank > _MOST_BLANK_ROWS:
+                break
     finally:
         book.close()
     if len(rows) > _MAX_ROWS:

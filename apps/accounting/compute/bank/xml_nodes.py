@@ -45,24 +45,27 @@ class Node:
 
     def find(self, path: str) -> Node | None:
         """The first node at the path."""
-        return _find(self, _steps(path), 0)
+        return _find(self, _steps(path))
 
     def first(self, *paths: str) -> str:
         """The first text that is not empty among the first nodes at the paths."""
         for path in paths:
-            node = _find(self, _steps(path), 0)
+            node = _find(self, _steps(path))
             if node is not None and node.text and (value := t.clean(node.text)):
                 return value
         return ""
 
 
-def _find(node: Node, steps: tuple[str, ...], position: int) -> Node | None:
-    if position == len(steps):
-        return node
-    for child in node.children.get(steps[position], NO_NODES):
-        if (found := _find(child, steps, position + 1)) is not None:
-            return found
-    return None
+def _find(node: Node, steps: tuple[str, ...]) -> Node | None:
+    for position, step in enumerate(steps, 1):
+        children = node.children.get(step)
+        if children is None:
+            return None
+        if len(children) > 1 and position < len(steps):
+            # The first of several brothers need not be the one that has what the path asks for.
+            return next((found for child in children if (found := _find(child, steps[position:]))), None)
+        node = children[0]
+    return node
 
 
 @lru_cache(maxsize=512)
