@@ -304,3 +304,16 @@ def test_an_external_entity_reads_no_file() -> None:
         parse(text.replace("S-7", "&x;").encode())
 
     assert caught.value.code == "xml_doctype"
+
+
+def test_a_document_type_alone_is_refused() -> None:
+    text = (
+        camt(entry("1.00"))
+        .decode()
+        .replace("<Document", '<!DOCTYPE Document SYSTEM "http://localhost/x.dtd"><Document')
+    )
+
+    with pytest.raises(BankFileError) as caught:
+        parse(text.encode())
+
+    assert caught.value.code == "xml_doctype"

@@ -80,7 +80,8 @@ def test_amounts_as_banks_print_them(text: str, expected: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["1.50", "1.2345,00", "1,2,3", "NaN", "1e5", "Infinity", "١٢", "12,34.56", "1" * 16, ""]
+    "text",
+    ["1.50", "1.2345,00", "1234.567,00", "1,2,3", "NaN", "1e5", "Infinity", "١٢", "12,34.56", "1" * 16, ""],
 )
 def test_amounts_that_do_not_fit_the_mapping_are_not_bent(text: str) -> None:
     # given a mapping with a decimal comma, under which 1.50 must not become 150
