@@ -2,8 +2,7 @@
 
 from django.utils.translation import gettext_lazy as _
 
-from apps.accounting.declared import GRANTS, JOBS, MENU, REPORTS, ROLES, SETTINGS, SUBTYPES
-from apps.core.declarations import PortalCard
+from apps.accounting.declared import CARDS, GRANTS, JOBS, MENU, REPORTS, ROLES, SEQUENCES, SETTINGS, SUBTYPES
 from apps.core.modules import ModuleConfig
 
 
@@ -15,12 +14,13 @@ class AccountingConfig(ModuleConfig):
     category = _("Finance")
     depends = ("core", "access", "contacts", "chatter", "mail", "reports", "portal")
     roles = ROLES
+    sequences = SEQUENCES
     grants = GRANTS
     jobs = JOBS
     report_specs = REPORTS
     settings = SETTINGS
     subtypes = SUBTYPES
-    portal_cards: tuple[PortalCard, ...] = ()
+    portal_cards = CARDS
     menu_title = _("Accounting")
     menu_icon = "account_balance"
     menu_sequence = 20

@@ -15,6 +15,7 @@ from apps.core.declarations import (
     PortalCard,
     ReportSpec,
     Role,
+    SequenceSpec,
     SettingSpec,
     SubtypeSpec,
 )
@@ -126,7 +127,32 @@ GRANTS: dict[str, dict[str, str]] = {
     # "comment" is writing in the thread of a document.
     "access.portal": {"accounting.Invoice": "view comment", "accounting.InvoiceLine": "view"},
 }
-JOBS: tuple[JobSpec, ...] = ()
+# Numbers of payments that have no entry and so no place in a journal's series.
+SEQUENCES = (
+    SequenceSpec(code="accounting.payment", title=_("Payments without an entry"), prefix="PAY/%(year)s/"),
+)
+JOBS: tuple[JobSpec, ...] = (
+    JobSpec(
+        code="accounting.fold_balances",
+        title=_("Fold the balances of the ledger"),
+        task="apps.accounting.services.balances.fold_balances",
+        every=10,
+        unit="minutes",
+        priority=8,
+    ),
+    JobSpec(
+        code="accounting.check_balances",
+        title=_("Prove the balances of the ledger by its items"),
+        task="apps.accounting.services.balances.check_balances",
+        at="03:30",
+    ),
+    JobSpec(
+        code="accounting.reverse_entries",
+        title=_("Reverse entries on their day"),
+        task="apps.accounting.services.entry_posting.reverse_due_entries",
+        at="00:30",
+    ),
+)
 REPORTS: tuple[ReportSpec, ...] = (
     ReportSpec(
         code="accounting.invoice",

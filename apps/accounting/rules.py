@@ -55,7 +55,7 @@ def documents_i_sell_or_follow(actor: Actor, op: str) -> Q:
     return Q(salesperson_id=actor.user_pk) | Q(pk__in=followed.values("object_id"))
 
 
-@rule(Invoice, kinds=(PORTAL,), ops=("view",))
+@rule(Invoice, kinds=(PORTAL,), ops=("view", "comment"))
 def posted_documents_of_my_organisation(actor: Actor, op: str) -> Q:
     organisation = actor.commercial_partner_pk or actor.partner_pk
     if organisation is None:

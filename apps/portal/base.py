@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, timedelta
-from functools import wraps
+from functools import lru_cache, wraps
 from itertools import groupby
 from typing import Any, TypeVar
 
@@ -26,6 +26,7 @@ from django.utils.translation import gettext as _
 from apps.access.services.users import is_local_path
 from apps.core.actor import PORTAL, PUBLIC, Actor
 from apps.core.errors import BusinessError, NotAuthenticated, NotVisible, PermissionDenied, ValidationFailed
+from apps.core.modules import import_if_present, running
 from apps.core.rules import visible
 from apps.portal.tokens import (
     access_by,
@@ -81,8 +82,19 @@ def register_portal_url(model_label: str, path: Callable[[Any], str]) -> None:
     _portal_urls[model_label.lower()] = path
 
 
+@lru_cache(maxsize=1)
+def load_pages() -> tuple[Any, ...]:
+    """The ``portal`` modules of all running apps, which say at import where their records are. A worker, which serves no
+    pages but writes links into mails, needs them too."""
+    found = (
+        import_if_present(f"{config.name}.portal") for config in running() if config.name != "apps.portal"
+    )
+    return tuple(module for module in found if module is not None)
+
+
 def portal_path(record: models.Model) -> str:
     """The portal page of a record, empty when its kind has none."""
+    load_pages()
     path = _portal_urls.get(record._meta.label_lower)
     return path(record) if path else ""
 
@@ -316,6 +328,8 @@ def show_list(
     shown = paginator.get_page(max(1, page))  # a page behind the last one is the last one
     records = list(shown.object_list)
     remember(request, spec.key, [record.pk for record in records])
+    if spec.present is not None:
+        records = list(spec.present(records))
     chosen = {
         "sortby": sortby,
         "filterby": filterby,

@@ -47,7 +47,8 @@ class PortalList:
     """A list of documents. The first entry of ``sorts``, ``filters``, ``searches`` and ``groups`` is the default; an
     unknown key falls back to it. ``filters`` may be a function of the actor.
 
-    ``rows`` answers the visible rows of an actor, with what the template needs joined or prefetched.
+    ``rows`` answers the visible rows of an actor, with what the template needs joined or prefetched; plain values
+    (``values_list("pk", …, named=True)``) do as well. ``present`` turns the rows of one page into what the template shows.
     """
 
     key: str
@@ -62,6 +63,7 @@ class PortalList:
     default_group: str = ""
     page_size: int = 80
     created_field: str = "created_at"
+    present: Callable[[Sequence[Any]], Sequence[Any]] | None = None
 
 
 @dataclass(frozen=True, slots=True)

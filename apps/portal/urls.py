@@ -5,16 +5,12 @@ from typing import Any
 from django.urls import path
 from django.views.generic import RedirectView
 
-from apps.core.modules import import_if_present, running
+from apps.portal.base import load_pages
 from apps.portal.views import account, home, leaving
 
 
 def _module_pages() -> list[Any]:
-    pages: list[Any] = []
-    for config in running():
-        module = import_if_present(f"{config.name}.portal") if config.key != "portal" else None
-        pages += getattr(module, "urlpatterns", [])
-    return pages
+    return [page for module in load_pages() for page in getattr(module, "urlpatterns", ())]
 
 
 urlpatterns = [

@@ -135,7 +135,8 @@ class MessageService(RecordService[Message]):
             files = set(links.filter(message_id__in=pks).values_list("attachment_id", flat=True))
             links.filter(message_id__in=pks).delete()
             kept = set(links.filter(attachment_id__in=files).values_list("attachment_id", flat=True))
-            Attachment.objects.filter(pk__in=files - kept).delete()
+            # A file that is the value of a record's field stays with the record, whatever told people of it.
+            Attachment.objects.filter(pk__in=files - kept, field="").delete()
             Message.objects.filter(pk__in=pks).update(body="", subject="", removed_at=timezone.now())
             self._tell(locked)
             work.emit(RecordsDeleted("chatter.message", tuple(pks), actor.company_pk))

@@ -34,6 +34,7 @@ from apps.core.rules import visible
 from apps.core.unit_of_work import unit_of_work
 from apps.reports.engine import available_reports, render_html, render_pdf
 from apps.reports.models import RenderedDocument
+from apps.reports.types import Archive
 
 logger = logging.getLogger("meridian.reports")
 
@@ -59,11 +60,14 @@ def request_document(
     for an unknown report, ``NotVisible`` when any of the records is not the actor's to see.
     """
     order = _order(code, pks, actor=actor, trusted=trusted)
+    kept = _kept(order)
+    if kept is not None:
+        return _of_archive(order, kept, actor)
     with unit_of_work(actor):
         document, _made = RenderedDocument.objects.get_or_create(
             key=order.key,
             defaults={
-                "report": code,
+                "report": order.code,
                 "model": order.model,
                 "pks": order.pks,
                 "language": actor.language,
@@ -81,6 +85,37 @@ def request_document(
     return document
 
 
+def _archive(code: str, pks: Sequence[int]) -> Archive | None:
+    spec = available_reports()[code]
+    return resolve(spec.archive) if spec.archive and len(pks) == 1 else None
+
+
+def _kept(order: _Order) -> Attachment | None:
+    archive = _archive(order.code, order.pks)
+    return archive.find(order.pks[0]) if archive is not None else None
+
+
+def _of_archive(order: _Order, kept: Attachment, actor: Actor) -> RenderedDocument:
+    """The row of a document that the archive has; one for all readers, whatever their language."""
+    key = hashlib.sha256(f"archive:{order.code}:{kept.pk}".encode()).hexdigest()
+    with unit_of_work(actor):
+        document, _made = RenderedDocument.objects.get_or_create(
+            key=key,
+            defaults={
+                "report": order.code,
+                "model": order.model,
+                "pks": order.pks,
+                "language": actor.language,
+                "actor": order.asker,
+                "filename": kept.name,
+                "created_by_id": actor.user_pk,
+                "state": State.READY,
+                "attachment": kept,
+            },
+        )
+    return document
+
+
 def document_html(code: str, pks: Sequence[int], *, actor: Actor, trusted: bool = False) -> str:
     """The page that the PDF is made of, at once and not kept; rights and errors as in ``request_document``."""
     order = _order(code, pks, actor=actor, trusted=trusted)
@@ -92,6 +127,7 @@ class _Order:
     """A wish whose rights are checked. ``asker`` is what a worker needs to know of who asks."""
 
     key: str
+    code: str
     model: str
     pks: list[int]
     asker: dict[str, Any]
@@ -122,7 +158,7 @@ def _order(code: str, pks: Sequence[int], *, actor: Actor, trusted: bool) -> _Or
         "company": company or actor.company_pk,  # the letterhead is that of the records when they agree
     }
     return _Order(
-        _key(spec, records, asker), model._meta.label_lower, wanted, asker, filename_of(spec, records)
+        _key(spec, records, asker), code, model._meta.label_lower, wanted, asker, filename_of(spec, records)
     )
 
 
@@ -146,9 +182,10 @@ def _key(spec: ReportSpec, records: Sequence[Any], asker: Mapping[str, Any]) -> 
 
 
 def filename_of(spec: ReportSpec, records: Sequence[Any]) -> str:
-    """A safe file name: ``{title}``, ``{pk}`` and ``{name}`` of the first record, ``(+n)`` for several."""
+    """A safe file name: ``{title}``, ``{pk}``, ``{name}`` and ``{slug}`` of the first record, ``(+n)`` for several."""
     first = records[0]
-    text = spec.filename.format(title=str(spec.title), pk=first.pk, name=str(first))
+    slug = re.sub(r"\W+", "_", str(first))
+    text = spec.filename.format(title=str(spec.title), pk=first.pk, name=str(first), slug=slug)
     clean = re.sub(r"[^\w.-]+", "_", text).strip("_.")[:120] or "document"
     return f"{clean}{f'_and_{len(records) - 1}_more' if len(records) > 1 else ''}.pdf"
 
@@ -173,12 +210,7 @@ def _outcome(document: RenderedDocument) -> dict[str, Any]:
     started = time.perf_counter()
     try:
         with transaction.atomic():
-            content = render_pdf(_page(available_reports()[document.report], document.pks, document.actor))
-            file = NewFile(document.filename, content, mimetype="application/pdf", trusted=True)
-            actor = system_from_snapshot(document.actor)
-            stored = make_attachments(
-                [file], actor=actor, ref=RecordRef(document._meta.label_lower, document.pk)
-            )[0]
+            stored = _rendered(document)
     except Exception as exc:
         logger.exception("document %s could not be rendered", document.pk)
         return {
@@ -194,6 +226,21 @@ def _outcome(document: RenderedDocument) -> dict[str, Any]:
         "error": "",
         "updated_at": timezone.now(),
     }
+
+
+def _rendered(document: RenderedDocument) -> Attachment:
+    """The file of a document: in its archive when it is one to keep, else with the row that asked for it."""
+    spec = available_reports()[document.report]
+    actor = system_from_snapshot(document.actor)
+    archive = _archive(document.report, document.pks)
+    # Asked before the page is built: what changes meanwhile gives the record another mark.
+    mark = archive.mark(document.pks[0], internal=document.actor.get("internal", False)) if archive else ""
+    content = render_pdf(_page(spec, document.pks, document.actor))
+    file = NewFile(document.filename, content, mimetype="application/pdf", trusted=True)
+    if archive is not None and mark:
+        return archive.keep(document.pks[0], mark, file, actor=actor)
+    ref = RecordRef(document._meta.label_lower, document.pk)
+    return make_attachments([file], actor=actor, ref=ref)[0]
 
 
 def _page(spec: ReportSpec, pks: Sequence[int], asker: Mapping[str, Any]) -> str:
