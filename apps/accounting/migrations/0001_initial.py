@@ -1294,7 +1294,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='tax',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('amount_type', 'division'), _negated=True), ('amount__lt', 100), _connector='OR'), name='accounting_tax_division_range', violation_error_message='A tax cannot take the whole price.'),
+            constraint=models.CheckConstraint(condition=models.Q(models.Q(('amount_type', 'division'), _negated=True), ('amount__lt', 100), models.Q(('amount', 100), ('price_inclusion', 'included')), _connector='OR'), name='accounting_tax_division_range', violation_error_message='A tax on top of the price cannot be all of it.'),
         ),
         migrations.AddIndex(
             model_name='journalitem',

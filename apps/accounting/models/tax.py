@@ -169,9 +169,12 @@ class Tax(ArchivableMixin, CompanyOwnedMixin, BaseModel):
                 name="accounting_tax_category_known",
             ),
             models.CheckConstraint(
-                condition=~Q(amount_type=TaxAmountType.DIVISION) | Q(amount__lt=100),
+                # An included tax may be all of the price: an invoice of the customs for import tax has no base.
+                condition=~Q(amount_type=TaxAmountType.DIVISION)
+                | Q(amount__lt=100)
+                | Q(amount=100, price_inclusion=PriceInclusion.INCLUDED),
                 name="accounting_tax_division_range",
-                violation_error_message=_("A tax cannot take the whole price."),
+                violation_error_message=_("A tax on top of the price cannot be all of it."),
             ),
         )
 

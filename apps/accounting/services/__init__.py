@@ -5,11 +5,25 @@ from apps.accounting.services import (
     copies,
     entries,
     entry_posting,
+    intake,
     invoices,
     locks,
     posting,
+    sending,
     setup,
     unposting,
 )
 
-__all__ = ["charts", "copies", "entries", "entry_posting", "invoices", "locks", "posting", "setup", "unposting"]
+__all__ = [
+    "charts",
+    "copies",
+    "entries",
+    "entry_posting",
+    "intake",
+    "invoices",
+    "locks",
+    "posting",
+    "sending",
+    "setup",
+    "unposting",
+]

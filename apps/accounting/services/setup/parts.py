@@ -28,12 +28,14 @@ P = TypeVar("P", bound=models.Model)
 
 @dataclass(frozen=True, slots=True)
 class PartList:
-    """A list of parts: their model, the link to the owner, the fields callers may write. ``ordered``: places number them."""
+    """A list of parts: their model, the link to the owner, the fields callers may write. ``ordered``: their ``sequence`` follows
+    the list, counted for each value of ``within`` where that is given."""
 
     model: type[models.Model]
     owner: str
     fields: tuple[str, ...]
     ordered: bool = True
+    within: str = ""
 
     def field(self, name: str) -> Any:
         return self.model._meta.get_field(name)
@@ -120,11 +122,14 @@ class OwnerService(RecordService[M]):
         for number, record in enumerate(records):
             prefix = f"{number}.{name}" if many else name
             kept = held[record.pk]
+            last: dict[Any, int] = {}
             for place, item in enumerate(wanted.get(record.pk, ())):
                 row, fresh = self._row(part, record, kept, item, f"{prefix}.{place}", errors)
                 if row is None:
                     continue
-                self._fill(part, row, item, place, f"{prefix}.{place}", errors)
+                self._fill(part, row, item, f"{prefix}.{place}", errors)
+                if part.ordered:
+                    _number(row, item, last, part.within)
                 (made if fresh else changed).append((row, item))
         if errors:
             raise ValidationFailed(fields=errors)
@@ -163,7 +168,6 @@ class OwnerService(RecordService[M]):
         part: PartList,
         row: Any,
         item: Mapping[str, Any],
-        place: int,
         where: str,
         errors: dict[str, list[str]],
     ) -> None:
@@ -177,8 +181,6 @@ class OwnerService(RecordService[M]):
                 setattr(row, field.attname, pk_of(value))
             else:
                 setattr(row, field.name, value)
-        if part.ordered and "sequence" not in item:
-            row.sequence = place + 1
         for key in part.fields:
             field = part.field(key)
             if isinstance(field, models.ManyToManyField):
@@ -287,6 +289,16 @@ class OwnerService(RecordService[M]):
             through._base_manager.bulk_create(
                 [through(**{source: owner, target: linked}) for owner, linked in sorted(wanted - set(held))]
             )
+
+
+def _number(row: Any, item: Mapping[str, Any], last: dict[Any, int], within: str) -> None:
+    """Place a part behind the one before; a place that is right already stays, so that nothing is written for it."""
+    key = getattr(row, within) if within else None
+    fresh = item.get("id") is None
+    if "sequence" not in item and (fresh or row.sequence <= last.get(key, 0)):
+        row.sequence = last.get(key, 0) + 1
+    if isinstance(row.sequence, int):
+        last[key] = row.sequence
 
 
 class PartService(RecordService[P]):

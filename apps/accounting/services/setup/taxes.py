@@ -40,6 +40,7 @@ class TaxService(OwnerService[Tax]):
             TaxRepartition,
             "tax",
             ("document", "kind", "percent", "account", "tags", "in_closing", "sequence"),
+            within="document",
         )
     }
 
