@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from apps.core.hooks import Collect, Filter
+from apps.core.hooks import Collect, Filter, Veto
 
 filter_commercial_fields = Filter(
     "contacts.filter_commercial_fields",
     "(names: tuple[str, ...]) – columns of Partner that belong to the commercial entity; return more to have them "
     "flow to its people and addresses.",
+)
+before_merge = Veto(
+    "contacts.before_merge",
+    "(destination: Partner, sources: list[Partner], actor) – before partners are merged; raise when a source is named where "
+    "nothing may be changed any more.",
 )
 collect_merge = Collect(
     "contacts.collect_merge",

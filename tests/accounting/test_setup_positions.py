@@ -143,6 +143,12 @@ def test_the_invoice_address_decides_when_both_tax_ids_are_of_one_country(
     assert position_for(belgian, french_dock, books.company) == home.pk
 
 
+def test_the_own_country_is_not_another_member_of_the_union(books: Books, union: FiscalPosition) -> None:
+    belgian = make_partner("NV", country="BE", tax_id="BE0428759497")
+
+    assert position_for(belgian, None, books.company) is None
+
+
 def test_a_slash_is_no_tax_id(books: Books, union: FiscalPosition) -> None:
     exempt = make_partner("Verein", country="DE", tax_id="/")
 
@@ -221,7 +227,10 @@ def test_refused_positions(books: Books, other_books: Books) -> None:
         ({"tax_map": [{"target": t.sale21}]}, "tax_map.0.source"),
         ({"tax_map": [{"source": t.sale21, "nonsense": 1}]}, "tax_map.0.nonsense"),
         ({"tax_map": "none"}, "tax_map"),
-        ({"account_map": [{"source": books.accounts.income, "target": other_books.accounts.income}]}, "account_map.target"),
+        (
+            {"account_map": [{"source": books.accounts.income, "target": other_books.accounts.income}]},
+            "account_map.target",
+        ),
     ]
     for values, field in wrong:
         with pytest.raises(ValidationFailed) as refused:

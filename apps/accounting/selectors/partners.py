@@ -157,7 +157,8 @@ class PositionChooser:
             self.candidates,
             Place(
                 country_pk=address.country_id,
-                is_eu=country is not None and country.is_eu,
+                # Positions for the Union mean its other members: a sale at home is never one within the Union.
+                is_eu=country is not None and country.is_eu and country.pk != self.company.country_id,
                 state_pk=address.state_id,
                 zip=address.zip,
                 has_tax_id=is_tax_id(partner.tax_id),

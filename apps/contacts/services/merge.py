@@ -25,7 +25,7 @@ from django.utils.translation import gettext_lazy
 from apps.access.constants import AuditKind
 from apps.access.services import record
 from apps.contacts.constants import ADDRESS_FIELDS, MERGE_LIMIT, MERGE_UNDO_DAYS
-from apps.contacts.hooks import collect_merge, collect_merge_undo
+from apps.contacts.hooks import before_merge, collect_merge, collect_merge_undo
 from apps.contacts.models import BankAccount, Partner, PartnerMerge
 from apps.contacts.services import spread
 from apps.contacts.services.partners import has_address, refresh
@@ -79,6 +79,7 @@ def merge_partners(partners: Sequence[Partner], *, actor: Actor, destination: Pa
     target = _destination(partners, destination)
     sources = sorted((p for p in partners if p.pk != target.pk), key=lambda p: (not p.active, p.pk))
     _check(partners, actor)
+    before_merge.run(destination=target, sources=sources, actor=actor)
     journal: Journal = {
         "destination": _row(target),
         "sources": [_row(source) for source in sources],
