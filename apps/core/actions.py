@@ -305,9 +305,13 @@ def _copy_back(records: Any, locked: Iterable[models.Model]) -> None:
     fresh = {record.pk: record for record in locked}
     for record in given:
         source = fresh.get(getattr(record, "pk", None)) if isinstance(record, models.Model) else None
-        if source is not None:
-            for field in source._meta.concrete_fields:
-                setattr(record, field.attname, getattr(source, field.attname))
+        if source is None:
+            continue
+        values, held = source.__dict__, record.__dict__
+        for field in source._meta.concrete_fields:
+            name = field.attname
+            if name in values and (name not in held or held[name] != values[name]):
+                setattr(record, name, values[name])
 
 
 def _inputs(body: Callable[..., Any]) -> tuple[InputSpec, ...]:

@@ -99,10 +99,28 @@ def publish(channel: str, kind: str, data: Mapping[str, Any] | None = None) -> N
 
 
 def publish_many(notices: Iterable[tuple[str, str, Mapping[str, Any]]]) -> None:
-    """Several notices in one round trip, once the open transaction has committed."""
+    """Several notices in one round trip, once the open transaction has committed. Those of calls that follow each other
+    in one transaction go together."""
     entries = [_entry(channel, kind, data) for channel, kind, data in notices]
-    if entries:
-        transaction.on_commit(lambda: _send(entries), robust=True)
+    if not entries:
+        return
+    waiting = transaction.get_connection().run_on_commit
+    if waiting:
+        savepoints, function, _robust = waiting[-1]
+        if isinstance(function, _Batch) and savepoints == set(transaction.get_connection().savepoint_ids):
+            function.entries += entries
+            return
+    transaction.on_commit(_Batch(entries), robust=True)
+
+
+@dataclass(slots=True)
+class _Batch:
+    """Notices that wait for a commit; dropped with the savepoint they were published in."""
+
+    entries: list[dict[str, str]]
+
+    def __call__(self) -> None:
+        _send(self.entries)
 
 
 def _entry(channel: str, kind: str, data: Mapping[str, Any]) -> dict[str, str]:

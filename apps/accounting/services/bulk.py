@@ -12,25 +12,39 @@ from django.db import connection, models
 def update_rows(model: type[models.Model], records: Sequence[models.Model], names: Sequence[str]) -> None:
     """Write the fields ``names`` of all records: one statement, whatever their number.
 
-    Values are written as they are on the records; they must be clean. Triggers and constraints see them as ever.
+    Values are written as they are on the records; they must be clean. Triggers and constraints see them as ever. What is alike
+    on all records is sent once, and of JSON each different value once.
     """
     if not records or not names:
         return
-    fields = [model._meta.get_field(name) for name in names]
-    kinds = [str(field.db_type(connection)) for field in fields]  # type: ignore[union-attr]
-    arrays = ["%s::bigint[]"]
-    sets, parameters = [], [[record.pk for record in records]]
-    for n, (field, kind) in enumerate(zip(fields, kinds, strict=True)):
-        is_json = kind == "jsonb"
-        arrays.append("%s::text[]" if is_json else f"%s::{kind.partition('(')[0]}[]")
-        sets.append(f'"{field.column}" = n.c{n}' + ("::jsonb" if is_json else ""))  # type: ignore[union-attr]
-        attribute = field.attname  # type: ignore[union-attr]
-        values: list[Any] = [getattr(record, attribute) for record in records]
-        parameters.append([json.dumps(value) for value in values] if is_json else values)
-    columns = ", ".join(["id", *(f"c{n}" for n in range(len(fields)))])
+    arrays, columns = ["%s::bigint[]"], ["id"]
+    sets: list[str] = []
+    constants: list[Any] = []
+    parameters: list[Any] = [[record.pk for record in records]]
+    for n, name in enumerate(names):
+        field: Any = model._meta.get_field(name)
+        kind = str(field.db_type(connection)).partition("(")[0]
+        values = [getattr(record, field.attname) for record in records]
+        first = values[0]
+        if all(value is first or value == first for value in values):
+            sets.append(f'"{field.column}" = %s::{kind}')
+            constants.append(json.dumps(first) if kind == "jsonb" else first)
+            continue
+        columns.append(f"c{n}")
+        if kind == "jsonb":
+            texts = [json.dumps(value) for value in values]
+            places: dict[str, int] = {}
+            parameters.append([places.setdefault(text, len(places) + 1) for text in texts])
+            arrays.append("%s::integer[]")
+            sets.append(f'"{field.column}" = (%s::text[])[n.c{n}]::jsonb')
+            constants.append(list(places))
+        else:
+            parameters.append(values)
+            arrays.append(f"%s::{kind}[]")
+            sets.append(f'"{field.column}" = n.c{n}')
     with connection.cursor() as cursor:
         cursor.execute(  # names of a model's own columns
             f'UPDATE "{model._meta.db_table}" AS r SET {", ".join(sets)} '  # noqa: S608
-            f"FROM unnest({', '.join(arrays)}) AS n({columns}) WHERE r.id = n.id",
-            parameters,
+            f"FROM unnest({', '.join(arrays)}) AS n({', '.join(columns)}) WHERE r.id = n.id",
+            constants + parameters,
         )
