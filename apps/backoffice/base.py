@@ -20,6 +20,7 @@ from typing import Any, TypeVar
 
 from django.db import models
 
+from apps.backoffice.fields import link_field
 from apps.backoffice.hooks import (
     collect_buttons,
     collect_cards,
@@ -53,6 +54,7 @@ __all__ = [
     "collect_counters",
     "collect_opened",
     "collect_tabs",
+    "link_field",
     "load_admins",
     "record_url",
     "register_page",

@@ -112,7 +112,7 @@ class RecordFieldsMixin:
         limit = db_field.get_limit_choices_to()
         if limit:
             rows = rows.complex_filter(limit)
-        return {
+        options = {
             "rows": self.limit_choices(request, db_field, rows),
             "plain": db_field.name in self.select_fields or db_field.name == "company",
             "source": f"{self.model._meta.label_lower}.{db_field.name}",
@@ -120,6 +120,10 @@ class RecordFieldsMixin:
             "label": str(db_field.verbose_name).capitalize(),
             "help_text": db_field.help_text,
         }
+        if db_field.name == "company" and company_mode(self.model) in ("owned", "inherited"):
+            # The service takes the actor's company where none is given; the form shows which that is.
+            options |= {"required": False, "initial": actor.company_pk}
+        return options
 
     def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         options = self._link_options(db_field, request)

@@ -317,11 +317,11 @@ export class Grid {
         return this.removed || Boolean(this.moved) || this.rows.some((row) => row.changed);
     }
 
-    /* What to save: the order of all lines by key, and the values of those that were changed. */
+    /* What to save: the order of all lines by key, and the values of those that were changed (of all with ``everything``). */
     parcel() {
         const rows = {};
         for (const row of this.rows) {
-            if (row.changed) {
+            if (row.changed || this.everything) {
                 const values = { ...row.values };
                 for (const [name, text] of Object.entries(row.bad)) {
                     values[name] = text;

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
 from django.contrib import messages
 from django.db import models
 from django.http import HttpRequest, HttpResponseRedirect, QueryDict
-from django.http.response import HttpResponseBase
-from django.urls import reverse
+from django.urls import URLPattern, path, reverse
+from django.utils.formats import date_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
@@ -24,9 +23,11 @@ from apps.accounting.constants import (
     InvoiceType,
     PaymentState,
 )
-from apps.accounting.models import Invoice, InvoiceLine, JournalEntry, Payment
+from apps.accounting.models import Invoice, InvoiceLine, JournalEntry, JournalItem, PartialMatch, Payment
+from apps.accounting.screens.entries import after_saving
 from apps.accounting.screens.grids import FIELD, overlay, page_config, rows_of
 from apps.accounting.screens.money import decimals, money
+from apps.accounting.screens.payments import MOST_DOCUMENTS, register_address
 from apps.accounting.selectors.screens import (
     account_choices,
     account_labels,
@@ -34,17 +35,18 @@ from apps.accounting.selectors.screens import (
     tax_choices,
     tax_labels,
 )
+from apps.accounting.selectors.settlement import credits_for, settlements_of
 from apps.accounting.selectors.setup import company_line_of, settings_of
 from apps.accounting.services.invoice_lines import read_lines
 from apps.accounting.services.invoices import BESIDE_THE_BOOKS
+from apps.accounting.services.register import assign_credit, remove_match
 from apps.backoffice.base import Button, RecordAdmin, actor_of, backoffice, record_url
-from apps.core.actions import get_action
 from apps.core.actor import Actor
 from apps.core.errors import BusinessError, NotVisible
 from apps.core.models import Currency
 from apps.core.money import plain_number
 from apps.core.records import service_for
-from apps.core.rules import visible
+from apps.core.rules import get_visible, visible
 
 LINE_VALUES = (
     "kind",
@@ -124,7 +126,8 @@ class InvoiceAdmin(RecordAdmin):
     list_totals = MappingProxyType(
         {"untaxed": "untaxed_company", "total": "total_company", "residual": "residual_company"}
     )
-    hidden_actions = ()
+    # They are offered with what they are about: beside the totals, and on a page of its own.
+    hidden_actions = ("assign_credit", "remove_match", "register_payment")
     select_fields = ("currency", "journal", "payment_term", "fiscal_position", "cash_rounding", "incoterm")
     fieldsets = (
         (
@@ -301,33 +304,35 @@ class InvoiceAdmin(RecordAdmin):
         return service.update([form.instance], values, actor=actor, expected_version=expected)[0]
 
     def response_add(self, request: HttpRequest, obj: Any, post_url_continue: Any = None) -> Any:
-        return self._after_saving(request, obj) or super().response_add(request, obj, post_url_continue)
+        return after_saving(request, obj) or super().response_add(request, obj, post_url_continue)
 
     def response_change(self, request: HttpRequest, obj: Any) -> Any:
-        return self._after_saving(request, obj) or super().response_change(request, obj)
-
-    def _after_saving(self, request: HttpRequest, record: Invoice) -> HttpResponseBase | None:
-        """*Post* saves first, then posts what was saved; a refusal leaves the saved draft on the screen."""
-        if "_post" not in request.POST:
-            return None
-        declared = get_action(Invoice, "post")
-        if declared is None:
-            raise NotVisible(_("There is no such action."))
-        try:
-            declared([record.pk], actor=actor_of(request))
-        except BusinessError as error:
-            parts = [text for texts in error.fields.values() for text in texts]
-            messages.error(request, " ".join([error.message, *parts]) if parts else error.message)
-        else:
-            messages.success(request, _("Posted."))
-        return HttpResponseRedirect(record_url(record))
+        return after_saving(request, obj) or super().response_change(request, obj)
 
     def record_actions(self, request: HttpRequest, record: Any) -> list[dict[str, Any]]:
         """Without *Post* on a draft that can be edited: the form has a button that saves first."""
         offered = super().record_actions(request, record)
+        if (
+            record.state == EntryState.POSTED
+            and record.residual_amount
+            and actor_of(request).can(Invoice, "pay")
+        ):
+            pay = {"name": "register", "title": _("Register payment"), "icon": "payments", "dangerous": False}
+            offered.insert(0, {**pay, "asks": True, "url": register_address([record.pk])})
         if record.state == EntryState.DRAFT and self.has_change_permission(request, record):
             offered = [action for action in offered if action["name"] != "post"]
         return offered
+
+    def get_urls(self) -> list[URLPattern]:
+        wrap = self.admin_site.admin_view
+        own = [path("<int:pk>/match/", wrap(match_view), name="accounting_invoice_match")]
+        return own + super().get_urls()
+
+    def get_actions(self, request: HttpRequest) -> dict[str, Any]:
+        found = super().get_actions(request)
+        if actor_of(request).can(Invoice, "pay"):
+            found["register"] = (_register, "register", gettext_lazy("Register payment"))
+        return found
 
     def get_buttons(self, request: HttpRequest, record: Any) -> list[Button]:
         actor = actor_of(request)
@@ -420,10 +425,47 @@ class InvoiceAdmin(RecordAdmin):
             context["document_status"] = state_of(record)
             context["document_tone"] = STATE_TONES.get(state_of(record)[0], "")
             context["totals"] = totals_box(record)
+            context.update(self.settlement(request, record))
         answer = super().render_change_form(request, context, *args, **kwargs)
         if record is None:
             context["title"] = _("New: %(kind)s") % {"kind": InvoiceType(kind).label}
         return answer
+
+    def settlement(self, request: HttpRequest, record: Invoice) -> dict[str, Any]:
+        """What paid the document, and what could: shown with its totals."""
+        actor = actor_of(request)
+        if not actor.can(JournalItem, "view"):
+            return {}
+        may_pay = actor.can(Invoice, "pay")
+        match_url = reverse("admin:accounting_invoice_match", args=[record.pk]) if may_pay else ""
+        return {
+            "payments_made": [
+                {
+                    "text": f"{settled.text} · {date_format(settled.date, 'SHORT_DATE_FORMAT')}",
+                    "url": record_url(Payment, settled.payment_pk)
+                    if settled.payment_pk
+                    else record_url(Invoice, settled.invoice_pk)
+                    if settled.invoice_pk
+                    else record_url(JournalEntry, settled.entry_pk),
+                    "match": settled.match_pk,
+                    "amount": money(settled.amount, record.currency),
+                    "undo_url": match_url,
+                }
+                for settled in settlements_of(record, actor)
+            ],
+            "outstanding": [
+                {
+                    "pk": credit.item_pk,
+                    "text": credit.text,
+                    "url": record_url(JournalEntry, credit.entry_pk),
+                    "date": date_format(credit.date, "SHORT_DATE_FORMAT"),
+                    "amount": money(credit.amount, credit.currency),
+                }
+                for credit in credits_for(record, actor)
+            ],
+            "match_url": match_url,
+            "unmatch_url": match_url,
+        }
 
     def grid_config(
         self, request: HttpRequest, record: Invoice | None, kind: str, form: Any, *, may_edit: bool
@@ -479,6 +521,29 @@ class InvoiceAdmin(RecordAdmin):
         css = {"all": ("accounting/accounting.css",)}
 
 
+def _register(admin: Any, request: HttpRequest, rows: models.QuerySet[Any]) -> HttpResponseRedirect:
+    pks = list(rows.values_list("pk", flat=True)[: MOST_DOCUMENTS + 1])
+    return HttpResponseRedirect(register_address(pks))
+
+
+def match_view(request: HttpRequest, pk: int) -> HttpResponseRedirect:
+    """Use a credit for a document, or undo one of its matchings; both from the totals on its form."""
+    actor = actor_of(request)
+    invoice = get_visible(Invoice, pk, actor)
+    actor.require(Invoice, "pay")
+    item, match = request.POST.get("item", ""), request.POST.get("match", "")
+    if request.method == "POST" and (item.isdigit() or match.isdigit()):
+        try:
+            if item.isdigit():
+                assign_credit([invoice], actor=actor, items=[get_visible(JournalItem, int(item), actor)])
+            else:
+                remove_match([invoice], actor=actor, matches=[get_visible(PartialMatch, int(match), actor)])
+        except BusinessError as error:
+            parts = [text for texts in error.fields.values() for text in texts]
+            messages.error(request, " ".join([error.message, *parts]))
+    return HttpResponseRedirect(record_url(invoice))
+
+
 def _is_negative(kind: str) -> bool:
     """Whether documents of a type lower what the company has earned, so that their signed amounts are negative."""
     return (kind in PURCHASE_TYPES) != (kind in CREDIT_NOTE_TYPES)
@@ -532,14 +597,3 @@ def totals_box(record: Invoice) -> dict[str, Any]:
         "is_paid": record.payment_state
         in (PaymentState.PAID, PaymentState.IN_PAYMENT, PaymentState.REVERSED),
     }
-
-
-def document_values(data: Mapping[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
-    """Values of a document's own fields that a page sent; what is empty is left to the defaults."""
-    values: dict[str, Any] = {}
-    for name in names:
-        value = data.get(name)
-        if value in (None, ""):
-            continue
-        values[name] = value
-    return values

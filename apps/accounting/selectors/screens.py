@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
+
+from django.db.models import Count, QuerySet, Sum
+from django.db.models.functions import TruncMonth
 
 from apps.access.models import Company
 from apps.accounting.constants import PARTNER_TYPES, AccountType
-from apps.accounting.models import Account, Tax
+from apps.accounting.models import Account, JournalItem, Tax
+from apps.contacts.models import Partner
 from apps.core.actor import Actor
 from apps.core.models import Currency
 from apps.core.rules import visible
@@ -63,3 +69,66 @@ def account_labels(actor: Actor, pks: Collection[int]) -> dict[int, str]:
 def tax_labels(actor: Actor, pks: Collection[int]) -> dict[int, str]:
     """Names of taxes that are used but no longer offered. One query, none for nothing."""
     return dict(visible(Tax, actor).filter(pk__in=pks).values_list("pk", "name")) if pks else {}
+
+
+def currency_choices(actor: Actor) -> list[dict[str, Any]]:
+    """Currencies in use, for the cells of a grid. One query."""
+    rows = visible(Currency, actor).filter(active=True).order_by("code")
+    return [{"pk": pk, "text": code} for pk, code in rows.values_list("pk", "code")]
+
+
+def partner_labels(actor: Actor, pks: Collection[int]) -> dict[int, str]:
+    """Names of partners by key, as far as the actor may see them. One query, none for nothing."""
+    return {row.pk: str(row) for row in visible(Partner, actor).filter(pk__in=pks)} if pks else {}
+
+
+def entry_amounts(actor: Actor, pks: Collection[int]) -> dict[int, Decimal]:
+    """What each entry comes to: the sum of its debits. One query."""
+    rows = visible(JournalItem, actor).filter(entry__in=pks).values("entry").annotate(amount=Sum("debit"))
+    return {row["entry"]: row["amount"] for row in rows.order_by()}
+
+
+@dataclass(frozen=True, slots=True)
+class ItemGroup:
+    """Items of a list that belong together, added up. ``key`` is what the list is filtered by to show them."""
+
+    key: Any
+    title: str
+    count: int
+    debit: Decimal
+    credit: Decimal
+    residual: Decimal
+
+
+#: What items may be grouped by: the field of the key, and the fields of the title.
+ITEM_GROUPS: dict[str, tuple[str, tuple[str, ...]]] = {
+    "account": ("account_id", ("account__code", "account__name")),
+    "partner": ("partner_id", ("partner__complete_name",)),
+    "journal": ("journal_id", ("journal__name",)),
+    "month": ("month", ()),
+    "matching": ("matching_number", ()),
+}
+
+
+def item_groups(rows: QuerySet[JournalItem], by: str, limit: int = 200) -> list[ItemGroup]:
+    """The items of ``rows`` added up by account, partner, journal, month or matching; the first ``limit`` groups. One query."""
+    key, titles = ITEM_GROUPS[by]
+    if by == "month":
+        rows = rows.annotate(month=TruncMonth("date"))
+    sums = {
+        "n": Count("pk"),
+        "sum_debit": Sum("debit"),
+        "sum_credit": Sum("credit"),
+        "sum_residual": Sum("residual"),
+    }
+    found = rows.order_by().values(key, *titles).annotate(**sums).order_by(*(titles or (key,)))[:limit]
+    groups = []
+    for row in found:
+        value = row[key]
+        title = " ".join(str(row[name]) for name in titles if row[name]) if titles else str(value or "")
+        if by == "month":
+            title = f"{value:%Y-%m}"
+        groups.append(
+            ItemGroup(value, title, row["n"], row["sum_debit"], row["sum_credit"], row["sum_residual"])
+        )
+    return groups
