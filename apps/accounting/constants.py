@@ -12,6 +12,7 @@ ROLE_ADVISER = "accounting.adviser"
 
 # Advisory lock classes (first key of pg_advisory_xact_lock); the second key is a company.
 LOCK_DATES = 7301010
+PAYMENT_KEYS = 7301011  # second key: hash of company and key of the outside
 
 
 class AccountType(models.TextChoices):

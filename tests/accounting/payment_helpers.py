@@ -96,7 +96,8 @@ def lines_of(entry: JournalEntry) -> list[tuple[str, str, str, str]]:
     """(account code, debit, credit, amount in currency) of an entry's items in their order."""
     rows = JournalItem.objects.filter(entry=entry).select_related("account").order_by("position")
     return [
-        (row.account.code, f"{row.debit:.2f}", f"{row.credit:.2f}", f"{row.amount_currency:.2f}") for row in rows
+        (row.account.code, f"{row.debit:.2f}", f"{row.credit:.2f}", f"{row.amount_currency:.2f}")
+        for row in rows
     ]
 
 
@@ -168,9 +169,7 @@ def make_invoices(
         for row, entry in zip(invoices, entries, strict=True):
             row.journal_entry, row.number, row.state = entry, entry.number, EntryState.POSTED
             row.series_id, row.series_number = entry.series_id, entry.series_number
-        Invoice.objects.bulk_update(
-            invoices, ["journal_entry", "number", "state", "series", "series_number"]
-        )
+        Invoice.objects.bulk_update(invoices, ["journal_entry", "number", "state", "series", "series_number"])
         refresh_invoices([row.pk for row in invoices], actor=books.system, records=invoices)
     settled()
     return invoices

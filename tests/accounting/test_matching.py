@@ -130,7 +130,11 @@ def test_exchange_differences_of_the_table(
 
     assert lefts(one, two) == left
     main = PartialMatch.objects.get(exchange_entry__isnull=False)
-    assert (main.amount, main.debit_amount_currency, main.credit_amount_currency) == (Decimal(amount), 120, 120)
+    assert (main.amount, main.debit_amount_currency, main.credit_amount_currency) == (
+        Decimal(amount),
+        120,
+        120,
+    )
     (entry,) = result.exchange_entries
     assert main.exchange_entry_id == entry.pk
     assert (entry.journal_id, entry.origin) == (books.journals.exchange.pk, EntryOrigin.EXCHANGE)
@@ -199,7 +203,9 @@ def test_worked_case_in_dollars_to_the_cent(books: Books) -> None:
     assert account_balance(books, books.accounts.receivable) == 0
     gain = account_balance(books, books.accounts.exchange_gain)
     assert gain + account_balance(books, books.accounts.exchange_loss) == Decimal("7.57")
-    numbers = set(JournalItem.objects.filter(account=books.accounts.receivable).values_list("matching_number"))
+    numbers = set(
+        JournalItem.objects.filter(account=books.accounts.receivable).values_list("matching_number")
+    )
     assert numbers == {(str(FullMatch.objects.get().pk),)}
 
 
@@ -334,13 +340,19 @@ def test_side_effects_in_a_locked_period_move_to_the_first_open_day(books: Books
 def nothing_happened(*items: JournalItem) -> None:
     assert not PartialMatch.objects.exists()
     rows = JournalItem.objects.in_bulk([item.pk for item in items]).values()
-    assert all(row.residual == row.balance and row.matching_number == "" for row in rows if row.account.reconcile)
+    assert all(
+        row.residual == row.balance and row.matching_number == "" for row in rows if row.account.reconcile
+    )
 
 
 def test_items_of_two_accounts_are_refused(books: Books) -> None:
     one = receivable(books, "2026-03-01", "100")
     two = book(
-        books, books.journals.general, "2026-03-01", (books.accounts.payable, "-100"), (books.accounts.expense, "100")
+        books,
+        books.journals.general,
+        "2026-03-01",
+        (books.accounts.payable, "-100"),
+        (books.accounts.expense, "100"),
     )[0]
 
     with pytest.raises(ValidationFailed) as refused:
@@ -353,7 +365,11 @@ def test_items_of_two_accounts_are_refused(books: Books) -> None:
 def test_an_account_without_matching_is_refused(books: Books) -> None:
     rows = [
         book(
-            books, books.journals.general, "2026-03-01", (books.accounts.bank, sign + "9"), (books.accounts.income, other)
+            books,
+            books.journals.general,
+            "2026-03-01",
+            (books.accounts.bank, sign + "9"),
+            (books.accounts.income, other),
         )[0]
         for sign, other in (("", "-9"), ("-", "9"))
     ]
@@ -436,9 +452,7 @@ def test_postgresql_refuses_more_than_an_item_has(books: Books) -> None:
     row = {"company": books.company, "debit_item": one, "credit_item": two, "date": day("2026-03-02")}
 
     with pytest.raises(IntegrityError, match="accounting_item_residual_range"), transaction.atomic():
-        PartialMatch.objects.create(
-            **row, amount=101, debit_amount_currency=101, credit_amount_currency=101
-        )
+        PartialMatch.objects.create(**row, amount=101, debit_amount_currency=101, credit_amount_currency=101)
 
     nothing_happened(one, two)
 
@@ -512,7 +526,12 @@ def test_two_matchings_at_once_never_take_more_than_there_is() -> None:
     assert [type(error) for error in refused] == [Conflict, Conflict]
     assert {error.code for error in refused} == {"settled"}
     assert lefts(invoice) == [("0.00", "0.00")]
-    assert sorted(lefts(*payments)) == [("-60.00", "-60.00"), ("-80.00", "-80.00"), ("-80.00", "-80.00"), ("0.00", "0.00")]
+    assert sorted(lefts(*payments)) == [
+        ("-60.00", "-60.00"),
+        ("-80.00", "-80.00"),
+        ("-80.00", "-80.00"),
+        ("0.00", "0.00"),
+    ]
     with connection.cursor() as cursor:
         cursor.execute("SELECT sum(amount) FROM accounting_partialmatch")
         assert cursor.fetchone() == (Decimal("100"),)

@@ -28,9 +28,7 @@ from apps.accounting.services.match_rows import Draft, Locked, Row, lock_items
 
 ZERO = Decimal(0)
 # Entries that a tax on payment can wait in. Those of payments and side effects carry final taxes only.
-WAITING_IN = frozenset(
-    {EntryOrigin.INVOICE, EntryOrigin.MANUAL, EntryOrigin.OPENING, EntryOrigin.REVERSAL}
-)
+WAITING_IN = frozenset({EntryOrigin.INVOICE, EntryOrigin.MANUAL, EntryOrigin.OPENING, EntryOrigin.REVERSAL})
 Key = tuple[int | None, int | None, tuple[int, ...]]  # tax, repartition, taxes of a base
 
 
@@ -93,7 +91,12 @@ def move_taxes(
     if not documents:
         return None
     waiting = lock_items(
-        {pk for document in documents.values() for source in document.sources.values() for pk in source.item_pks}
+        {
+            pk
+            for document in documents.values()
+            for source in document.sources.values()
+            for pk in source.item_pks
+        }
     )
     _progress(documents)
     boxes = _boxes(documents)
@@ -137,7 +140,19 @@ def _sources(entry_pks: Collection[int]) -> dict[int, Document]:
     documents: dict[int, Document] = {}
     with connection.cursor() as cursor:
         cursor.execute(_SOURCES, [list(entry_pks)])
-        for entry, pk, account, partner, name, balance, currency, base, tax, share, taxes in cursor.fetchall():
+        for (
+            entry,
+            pk,
+            account,
+            partner,
+            name,
+            balance,
+            currency,
+            base,
+            tax,
+            share,
+            taxes,
+        ) in cursor.fetchall():
             document = documents.setdefault(entry, Document())
             keys: list[Key] = []
             if tax is not None:
@@ -166,7 +181,9 @@ def _progress(documents: Mapping[int, Document]) -> None:
 
 
 def _boxes(documents: Mapping[int, Document]) -> Boxes:
-    tax_pks = {tax for d in documents.values() for key in d.sources for tax in (*key[2], key[0]) if tax is not None}
+    tax_pks = {
+        tax for d in documents.values() for key in d.sources for tax in (*key[2], key[0]) if tax is not None
+    }
     boxes = Boxes()
     rows = TaxRepartition.objects.filter(tax__in=tax_pks).order_by("sequence", "pk").prefetch_related("tags")
     for row in rows:
@@ -174,7 +191,11 @@ def _boxes(documents: Mapping[int, Document]) -> Boxes:
         if row.kind == TaxRepartition.Kind.BASE:
             boxes.of_base[row.tax_id, row.document] = tags
         else:
-            boxes.account[row.pk], boxes.document[row.pk], boxes.of_tax[row.pk] = row.account_id, row.document, tags
+            boxes.account[row.pk], boxes.document[row.pk], boxes.of_tax[row.pk] = (
+                row.account_id,
+                row.document,
+                tags,
+            )
     return boxes
 
 
@@ -306,9 +327,7 @@ def _pair(
     ]
 
 
-def _match_waiting(
-    source: Source, item: ItemSpec, waiting: Locked, row: Row, effects: SideEffects
-) -> None:
+def _match_waiting(source: Source, item: ItemSpec, waiting: Locked, row: Row, effects: SideEffects) -> None:
     """Match what was taken from the transition account with the items that waited there, oldest first."""
     rest, rest_currency = abs(item.balance), abs(item.amount_currency)
     for pk in source.item_pks:

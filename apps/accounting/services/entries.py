@@ -20,6 +20,7 @@ from apps.accounting.services.entry_items import (
     parse_items,
     write_items,
 )
+from apps.accounting.services.match_rows import lock_documents
 from apps.contacts.models import Partner
 from apps.core.actor import Actor
 from apps.core.errors import Conflict, ValidationFailed
@@ -39,6 +40,11 @@ WHERE e.id = i.entry_id AND e.id = ANY(%s) AND (i.journal_id, i.date) IS DISTINC
 @service(JournalItem)
 class JournalItemService(RecordService[JournalItem]):
     """Items have no life of their own: they are written with their entry."""
+
+    def lock(self, pks: Sequence[Any], actor: Actor, operation: str) -> list[JournalItem]:
+        if operation == "reconcile":
+            lock_documents(pks)  # whoever matches locks payments and documents before items
+        return super().lock(pks, actor, operation)
 
     def create(self, rows: Sequence[Mapping[str, Any]], *, actor: Actor) -> list[JournalItem]:
         raise _only_with_entry()

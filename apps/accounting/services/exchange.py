@@ -66,9 +66,7 @@ def settle_differences(
 def _entry(
     difference: ExchangeDifference, row: Row, settings: AccountingSettings, journals: Journals
 ) -> EntrySpec:
-    account = required(
-        settings, "exchange_loss_account" if difference.is_loss else "exchange_gain_account"
-    )
+    account = required(settings, "exchange_loss_account" if difference.is_loss else "exchange_gain_account")
     label = _("Exchange difference of %(number)s") % {"number": row.entry_number}
     return EntrySpec(
         journal=journals.get(required(settings, "exchange_journal")),

@@ -27,7 +27,8 @@ from apps.accounting.models import (
     JournalEntry,
     JournalItem,
 )
-from apps.accounting.selectors.payment_setup import open_days, rates_between
+from apps.accounting.selectors.locks import OpenDateRequest, open_dates
+from apps.accounting.selectors.payment_setup import rates_between
 from apps.accounting.selectors.setup import settings_of_many
 from apps.accounting.services.cash_basis import Settlement, move_taxes
 from apps.accounting.services.exchange import SideEffects, settle_differences
@@ -49,7 +50,6 @@ from apps.core.actions import action
 from apps.core.actor import Actor
 from apps.core.errors import Conflict, ValidationFailed
 from apps.core.links import company_line
-from apps.core.records import RecordService, service
 from apps.core.unit_of_work import unit_of_work
 
 __all__ = [
@@ -169,7 +169,8 @@ def _group(pks: Sequence[int], locked: Locked) -> _Group:
             )
         if not row.matched_account:
             raise ValidationFailed(
-                _("Items of this account are not matched; allow it on the account first."), code="not_matchable"
+                _("Items of this account are not matched; allow it on the account first."),
+                code="not_matchable",
             )
         if not row.is_open:
             raise Conflict(
@@ -229,9 +230,7 @@ def _plan(groups: Sequence[_Group], settings: Mapping[int, AccountingSettings], 
         for pk, left in group.plan.residuals.items():
             rows[pk].left, rows[pk].left_currency = left.company, left.currency
         if group.plan.exchange:
-            settle_differences(
-                group.drafts, group.plan.exchange, rows, settings[first.company_pk], effects
-            )
+            settle_differences(group.drafts, group.plan.exchange, rows, settings[first.company_pk], effects)
 
 
 def _rates(groups: Sequence[_Group]) -> dict[tuple[int, int, datetime.date], Decimal]:
@@ -322,11 +321,14 @@ def _require_result(groups: Sequence[_Group], effects: SideEffects, *, allow_par
     for group in groups:
         if not group.drafts:
             raise ValidationFailed(
-                _("These items do not settle each other: debits and credits are needed."), code="nothing_to_match"
+                _("These items do not settle each other: debits and credits are needed."),
+                code="nothing_to_match",
             )
         if not allow_partial and any(row.is_open for row in group.rows):
             raise Conflict(
-                _("The items do not settle each other completely; write off the difference or match in part."),
+                _(
+                    "The items do not settle each other completely; write off the difference or match in part."
+                ),
                 code="not_balanced",
             )
 
@@ -351,8 +353,12 @@ def _write(effects: SideEffects, locked: Locked, result: MatchResult, actor: Act
     """Post what follows, insert the matchings, give numbers to the connected sets."""
     specs = effects.specs
     if specs:
-        days = open_days(
-            [(s.company_pk, s.date, s.journal, s.origin == EntryOrigin.CASH_BASIS) for s in specs], actor=actor
+        days = open_dates(
+            [
+                OpenDateRequest(s.company_pk, s.date, s.journal.type, s.origin == EntryOrigin.CASH_BASIS)
+                for s in specs
+            ],
+            actor=actor,
         )
         for spec, day in zip(specs, days, strict=True):
             spec.date = day
@@ -381,19 +387,6 @@ def _write(effects: SideEffects, locked: Locked, result: MatchResult, actor: Act
 
 
 # ----------------------------------------------------------------------------------------------------------- actions
-@service(JournalItem)
-class JournalItemService(RecordService[JournalItem]):
-    """Items are written with their entries; here they are only locked, after the documents that may change with them."""
-
-    def lock(self, pks: Sequence[int], actor: Actor, operation: str) -> list[JournalItem]:
-        if operation == "reconcile":
-            lock_documents(pks)
-        return super().lock(pks, actor, operation)
-
-    def writable_fields(self, actor: Actor) -> set[str] | None:
-        return set()
-
-
 @action(
     JournalItem,
     name="reconcile",

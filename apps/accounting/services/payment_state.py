@@ -141,7 +141,12 @@ def refresh_invoices(
         paid: list[int] = []
         for pk, before, after, own, company, version, number, kind, company_pk, currency, partner in rows:
             record = held.get(pk) or Invoice(
-                id=pk, number=number, type=kind, company_id=company_pk, currency_id=currency, partner_id=partner
+                id=pk,
+                number=number,
+                type=kind,
+                company_id=company_pk,
+                currency_id=currency,
+                partner_id=partner,
             )
             record.payment_state, record.residual_amount, record.residual_company = after, own, company
             record.version = version
@@ -155,7 +160,9 @@ def refresh_invoices(
     return changed
 
 
-def refresh_payments(pks: Collection[int], *, actor: Actor, records: Iterable[Payment] = ()) -> dict[int, str]:
+def refresh_payments(
+    pks: Collection[int], *, actor: Actor, records: Iterable[Payment] = ()
+) -> dict[int, str]:
     """Bring the state of confirmed payments up to date with what the bank statements matched; answers what changed."""
     if not pks:
         return {}

@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _
 
 from apps.accounting.constants import EntryOrigin
 from apps.accounting.models import FullMatch, Journal, JournalEntry, JournalItem, PartialMatch
-from apps.accounting.selectors.payment_setup import open_days
+from apps.accounting.selectors.locks import OpenDateRequest, open_dates
 from apps.accounting.services.ledger import reverse_entries
 from apps.accounting.services.match_rows import (
     Documents,
@@ -88,7 +88,9 @@ def _undo(
         gone = set(chosen)
         if effects:
             own = set(
-                JournalItem.objects.filter(entry__in=effects, account__reconcile=True).values_list("pk", flat=True)
+                JournalItem.objects.filter(entry__in=effects, account__reconcile=True).values_list(
+                    "pk", flat=True
+                )
             )
             more = lock_items(own)
             locked = Locked(more.rows | locked.rows, list({*locked.edges, *more.edges}))
@@ -162,9 +164,11 @@ def _reverse(entry_pks: Sequence[int], actor: Actor) -> list[JournalEntry]:
         return []
     entries = list(JournalEntry.objects.filter(pk__in=entry_pks).order_by("pk"))
     journals = Journal.objects.in_bulk({entry.journal_id for entry in entries})
-    days = open_days(
+    days = open_dates(
         [
-            (e.company_id, e.date, journals[e.journal_id], e.origin == EntryOrigin.CASH_BASIS)
+            OpenDateRequest(
+                e.company_id, e.date, journals[e.journal_id].type, e.origin == EntryOrigin.CASH_BASIS
+            )
             for e in entries
         ],
         actor=actor,

@@ -1,0 +1,269 @@
+"""Confirming payments and taking them back, for sets: entries, numbers, checks, matching with what they pay.
+
+A confirmed payment with an entry is *in process* until the bank statement settles its money, at once *paid* when the entry
+books the bank itself. Without an entry it is a promise. What a payment settles are the open parts of the documents it names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from django.utils.translation import gettext as _
+
+from apps.accounting.constants import Direction, PaymentStatus
+from apps.accounting.models import Account, JournalEntry, JournalItem, Payment, PaymentMethodLine
+from apps.accounting.selectors.locks import OpenDateRequest, open_dates
+from apps.accounting.selectors.payment_setup import Journals
+from apps.accounting.services.bulk import update_rows
+from apps.accounting.services.ledger import EntrySpec, post_entries, reverse_entries
+from apps.accounting.services.match_rows import lock_open_items_of
+from apps.accounting.services.matching import reconcile_groups
+from apps.accounting.services.payment_entries import (
+    ExtraLine,
+    PaymentSetup,
+    entry_spec,
+    outstanding_account,
+    read_setup,
+    write_off_spec,
+)
+from apps.accounting.services.payment_state import lock_invoices, refresh_invoices
+from apps.accounting.services.unmatching import unmatch_items
+from apps.contacts.models import BankAccount
+from apps.core.actor import Actor
+from apps.core.errors import Conflict, ValidationFailed
+from apps.core.sequences.service import draw_each
+
+PROMISES = "accounting.payment"  # numbers of payments without an entry
+CHECK = "check"
+NO_LINES: Mapping[int, Sequence[ExtraLine]] = {}
+
+
+@dataclass(slots=True)
+class Targets:
+    """What payments settle, decided before: open items by payment, documents, and the documents already locked."""
+
+    items: dict[int, list[int]] = field(default_factory=dict)
+    invoices: dict[int, list[int]] = field(default_factory=dict)
+    held: Collection[int] = ()
+
+
+def confirm(
+    payments: Sequence[Payment],
+    *,
+    actor: Actor,
+    extras: Mapping[int, Sequence[ExtraLine]] = NO_LINES,
+    targets: Targets | None = None,
+) -> None:
+    """Confirm locked drafts: entries and numbers, checks, state; then match them with what they pay.
+
+    ``extras`` are further lines of their entries; ``targets`` what they settle, else the open parts of their documents, oldest
+    first. A constant number of statements.
+    """
+    setup = read_setup(payments)
+    _check(payments, setup)
+    _number_checks(payments, setup)
+    targets = targets or _targets(payments, setup)
+    accounts = {payment.pk: outstanding_account(payment, setup) for payment in payments}
+    booked = [payment for payment in payments if accounts[payment.pk] is not None]
+    promises = [payment for payment in payments if accounts[payment.pk] is None]
+    specs = {p.pk: entry_spec(p, accounts[p.pk] or 0, setup, extras.get(p.pk, ())) for p in booked}
+    rests = _write_offs(promises, extras, setup)
+    all_specs = [*specs.values(), *rests.values()]
+    entries = post_entries(all_specs, actor=actor)
+    for payment, entry in zip(booked, entries, strict=False):
+        payment.journal_entry, payment.number = entry, entry.number
+    _number_promises(promises, actor)
+    direct = _paid_at_once({account for account in accounts.values() if account is not None})
+    for payment in payments:
+        payment.state = PaymentStatus.PAID if accounts[payment.pk] in direct else PaymentStatus.IN_PROCESS
+    update_rows(Payment, payments, ("journal_entry", "number", "state", "check_number"))
+    _match(specs, rests, targets, actor)
+    promised = {pk for payment in promises for pk in targets.invoices.get(payment.pk, ())}
+    refresh_invoices(promised, actor=actor)
+
+
+# ---------------------------------------------------------------------------------------------------------- checking
+def _check(payments: Sequence[Payment], setup: PaymentSetup) -> None:
+    """Refuse what cannot be confirmed; the message names the payment."""
+    banks = {p.bank_account_id for p in payments if p.direction == Direction.OUTBOUND} - {None}
+    bank_rows = BankAccount.objects.in_bulk(banks) if banks else {}
+    for payment in payments:
+        name = payment.memo or str(payment)
+        if not payment.amount:
+            raise ValidationFailed(
+                fields={"amount": [_("%(payment)s pays nothing; give an amount.") % {"payment": name}]}
+            )
+        if payment.counterpart_account_id is None:
+            raise ValidationFailed(
+                fields={"counterpart_account": [_("Name the account that the payment settles.")]}
+            )
+        if not setup.journals[payment.journal_id].active:
+            raise ValidationFailed(fields={"journal": [_("The journal is archived; choose another.")]})
+        bank = bank_rows.get(payment.bank_account_id) if payment.bank_account_id else None
+        if bank is None:
+            continue
+        if not bank.active:
+            raise ValidationFailed(
+                fields={"bank_account": [_("The bank account %(number)s is archived.") % {"number": bank}]}
+            )
+        if setup.settings[payment.company_id].require_trusted_bank and not bank.trusted:
+            raise ValidationFailed(
+                _("Money is sent to trusted bank accounts only; have %(number)s checked first.")
+                % {"number": bank},
+                code="untrusted_bank",
+                fields={"bank_account": [_("This bank account is not trusted.")]},
+            )
+
+
+def _number_checks(payments: Sequence[Payment], setup: PaymentSetup) -> None:
+    """Give checks their numbers: those typed in, else the next of the method. The method's row is the counter."""
+    checks = [
+        p for p in payments if p.method_line_id is not None and setup.methods[p.method_line_id].code == CHECK
+    ]
+    if not checks:
+        return
+    pks = {payment.method_line_id for payment in checks}
+    rows = {
+        row.pk: row
+        for row in PaymentMethodLine.objects.filter(pk__in=pks).order_by("pk").select_for_update(of=("self",))
+    }
+    for payment in checks:
+        row = rows[payment.method_line_id]  # type: ignore[index]
+        if payment.check_number is None:
+            payment.check_number = row.next_check_number or 1
+        row.next_check_number = max(row.next_check_number or 1, payment.check_number + 1)
+    update_rows(PaymentMethodLine, list(rows.values()), ("next_check_number",))
+
+
+def _targets(payments: Sequence[Payment], setup: PaymentSetup) -> Targets:
+    """The open parts of the documents that payments name, on their counterpart account; documents and items locked."""
+    link = Payment.invoices.through
+    pairs = link.objects.filter(payment__in=[payment.pk for payment in payments]).values_list(
+        "payment_id", "invoice_id"
+    )
+    targets = Targets()
+    for payment_pk, invoice_pk in pairs:
+        targets.invoices.setdefault(payment_pk, []).append(invoice_pk)
+    invoice_pks = {pk for pks in targets.invoices.values() for pk in pks}
+    if not invoice_pks:
+        return targets
+    targets.held = lock_invoices(invoice_pks)
+    rows = [row for row in lock_open_items_of(invoice_pks).rows.values() if row.is_open]
+    taken: set[int] = set()
+    for payment in payments:
+        own = set(targets.invoices.get(payment.pk, ()))
+        sign = 1 if payment.direction == Direction.INBOUND else -1
+        found = [
+            row.pk
+            for row in rows
+            if row.invoice_pk in own
+            and row.account_pk == payment.counterpart_account_id
+            and row.left * sign > 0
+            and row.pk not in taken
+        ]
+        taken.update(found)
+        targets.items[payment.pk] = found
+    return targets
+
+
+# ----------------------------------------------------------------------------------------------------------- writing
+def _write_offs(
+    promises: Sequence[Payment], extras: Mapping[int, Sequence[ExtraLine]], setup: PaymentSetup
+) -> dict[int, EntrySpec]:
+    """Entries for the further lines of promises."""
+    journals = Journals()
+    return {
+        p.pk: write_off_spec(p, journals.general(setup.settings[p.company_id]), setup, extras[p.pk])
+        for p in promises
+        if extras.get(p.pk)
+    }
+
+
+def _number_promises(promises: Sequence[Payment], actor: Actor) -> None:
+    by_company: dict[int, list[Payment]] = {}
+    for payment in promises:
+        if not payment.number:
+            by_company.setdefault(payment.company_id, []).append(payment)
+    for company_pk, rows in by_company.items():
+        drawn = draw_each(PROMISES, [row.date for row in rows], company_pk=company_pk, actor=actor)
+        for row, number in zip(rows, drawn, strict=True):
+            row.number = number.text
+
+
+def _paid_at_once(account_pks: Collection[int]) -> set[int]:
+    """Accounts whose items wait for no statement."""
+    if not account_pks:
+        return set()
+    return set(Account.objects.filter(pk__in=account_pks, reconcile=False).values_list("pk", flat=True))
+
+
+def _match(
+    specs: Mapping[int, EntrySpec], rests: Mapping[int, EntrySpec], targets: Targets, actor: Actor
+) -> None:
+    groups = []
+    for pk, wanted in targets.items.items():
+        if pk in specs:
+            item = specs[pk].items[1]
+        elif pk in rests:
+            item = rests[pk].items[0]
+        else:
+            continue
+        if wanted and (item.balance or item.amount_currency):
+            assert item.pk is not None
+            groups.append([item.pk, *wanted])
+    reconcile_groups(groups, actor=actor, held=targets.held)
+
+
+# ------------------------------------------------------------------------------------------------------- taking back
+def take_back(payments: Sequence[Payment], *, state: str, actor: Actor) -> None:
+    """Undo confirmed payments: matchings undone, entries reversed under their own numbers; documents are open again.
+
+    A payment that a bank statement settled is refused: undo that first.
+    """
+    invoice_pks = set(
+        Payment.invoices.through.objects.filter(payment__in=[p.pk for p in payments]).values_list(
+            "invoice_id", flat=True
+        )
+    )
+    entry_pks = [payment.journal_entry_id for payment in payments if payment.journal_entry_id is not None]
+    touched: set[int] = set()
+    held = lock_invoices(invoice_pks)
+    if entry_pks:
+        entries = list(JournalEntry.objects.filter(pk__in=entry_pks).select_related("journal").order_by("pk"))
+        items = _own_items(payments)
+        undone = unmatch_items(items, actor=actor, held=held, refresh=False)
+        touched = set(undone.documents.invoice_pks)
+        days = open_dates(
+            [OpenDateRequest(e.company_id, e.date, e.journal.type) for e in entries], actor=actor
+        )
+        reverse_entries(
+            entries,
+            actor=actor,
+            dates={entry.pk: day for entry, day in zip(entries, days, strict=True)},
+            same_number=True,
+            match=True,
+        )
+    for payment in payments:
+        payment.journal_entry = None
+        payment.state = state
+    update_rows(Payment, payments, ("journal_entry", "state"))
+    refresh_invoices(invoice_pks | touched, actor=actor)
+
+
+def _own_items(payments: Sequence[Payment]) -> list[int]:
+    """The items whose matchings go: all but the money, which must not be matched with a statement."""
+    accounts = {payment.journal_entry_id: payment.counterpart_account_id for payment in payments}
+    found = []
+    for item in JournalItem.objects.filter(entry__in=accounts, account__reconcile=True).select_related(
+        "entry"
+    ):
+        if item.account_id == accounts[item.entry_id]:
+            found.append(item.pk)
+        elif (item.residual, item.residual_currency) != (item.balance, item.amount_currency):
+            raise Conflict(
+                _("%(number)s is on a bank statement; undo its reconciliation there first.")
+                % {"number": item.entry},
+                code="on_statement",
+            )
+    return found
