@@ -147,6 +147,12 @@ JOBS: tuple[JobSpec, ...] = (
         at="03:30",
     ),
     JobSpec(
+        code="accounting.post_due_documents",
+        title=_("Post documents on their day"),
+        task="apps.accounting.services.recurring.post_due_documents",
+        at="00:15",
+    ),
+    JobSpec(
         code="accounting.reverse_entries",
         title=_("Reverse entries on their day"),
         task="apps.accounting.services.entry_posting.reverse_due_entries",
