@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 from django.db.models import Q
 from django.utils import timezone
 
+from apps.accounting import report_api  # noqa: F401 - declares the reports
 from apps.accounting.constants import PURCHASE_TYPES, SALE_TYPES, EntryState
 from apps.accounting.models import (
     Account,
