@@ -19,6 +19,7 @@ from apps.accounting.services import (
     sending,
     setup,
     statements,
+    statements,
     unposting,
 )
 
@@ -40,6 +41,7 @@ __all__ = [
     "register",
     "sending",
     "setup",
+    "statements",
     "statements",
     "unposting",
 ]
