@@ -21,6 +21,7 @@ class AccountingConfig(ModuleConfig):
     settings = SETTINGS
     subtypes = SUBTYPES
     portal_cards = CARDS
+    demo = "apps.accounting.demo.load"
     menu_title = _("Accounting")
     menu_icon = "account_balance"
     menu_sequence = 20
