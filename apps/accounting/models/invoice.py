@@ -72,7 +72,7 @@ class Invoice(CompanyOwnedMixin, CustomFieldsMixin, BaseModel):
             "payment_term",
             "cash_rounding",
         ),
-        exempt={"index:series": "found by number"},
+        exempt={"index:currency": "never searched for alone", "index:series": "found by number"},
     )
 
     type = models.CharField(_("type"), max_length=20, choices=InvoiceType.choices)

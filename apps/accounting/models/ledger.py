@@ -52,6 +52,8 @@ class JournalEntry(CompanyOwnedMixin, CustomFieldsMixin, BaseModel):
         secret=("digest", "hash"),
         thread=True,
         exempt={
+            "index:currency": "never searched for alone",
+            "index:posted_by": "shown only",
             "company:invoice": "made with the document, in its company",
             "company:payment": "made with the document, in its company",
             "index:series": "the unique index of numbers begins with it",

@@ -30,6 +30,7 @@ class Payment(CompanyOwnedMixin, CustomFieldsMixin, BaseModel):
         thread=True,
         company_links=("journal", "partner", "counterpart_account"),
         exempt={
+            "index:currency": "never searched for alone",
             "company:paired_payment": "made with its pair",
             "index:method_line": "found through the journal",
             "index:counterpart_account": "found through items",
