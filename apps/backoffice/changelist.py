@@ -41,6 +41,12 @@ class BoundedPaginator(Paginator):
             return max(1, min(int(number), self.num_pages))
 
 
+class LoadedRows(list[Any]):
+    """The rows of a page once they are read; lists with editable columns ask them whether they are in order."""
+
+    ordered = True
+
+
 class RecordChangeList(ChangeList):
     """Rows with what their columns need joined, and links that the actor may not see hidden."""
 
@@ -54,7 +60,7 @@ class RecordChangeList(ChangeList):
 
     def get_results(self, request: Any) -> None:
         super().get_results(request)
-        self.result_list = list(self.result_list)
+        self.result_list = LoadedRows(self.result_list)
         actor = actor_of(request)
         hide_links(self.result_list, link_names(self.model, self.list_display), actor)
         name_custom_links(self.result_list, self.list_display, actor)

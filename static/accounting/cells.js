@@ -1,7 +1,7 @@
 /* The cells of a grid: one kind a type of column. A kind draws itself, reads what was typed, and writes text. */
 
 import { sameText } from "./combo.js";
-import { plainNumber, shown, written } from "./numbers.js";
+import { plainNumber, shown } from "./numbers.js";
 
 function field(tag, column, row, grid) {
     const input = document.createElement(tag);
@@ -53,7 +53,7 @@ const number = {
         input.type = "text";
         input.inputMode = "decimal";
         input.classList.add("ac-number");
-        input.value = row.bad[column.name] ?? written(row.values[column.name], grid.marks);
+        input.value = row.bad[column.name] ?? this.text(column, row, grid);
         return input;
     },
     read(column, row, typed, grid) {

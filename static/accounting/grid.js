@@ -43,7 +43,7 @@ export class Grid {
             cell.textContent = column.title;
             cell.className = "ac-head ac-" + column.type + (column.wide ? " ac-wide" : "");
             if (column.width) {
-                cell.style.width = column.width;
+                cell.style.width = cell.style.minWidth = column.width;
             }
             head.append(cell);
         }

@@ -49,19 +49,19 @@ class InvoiceForm {
         return [
             { name: "description", title: titles.description, type: "text", wide: true, heading: true },
             choosing(
-                { name: "account", title: titles.account, type: "choice", width: "14rem" },
+                { name: "account", title: titles.account, type: "choice", width: "11rem" },
                 config.accounts, config.accountLabels,
                 config.accountsComplete ? localSource(config.accounts) : remoteSource(config.accountsUrl),
             ),
-            { name: "quantity", title: titles.quantity, type: "number", width: "6rem" },
-            { name: "unit", title: titles.unit, type: "text", width: "4.5rem" },
-            { name: "unit_price", title: titles.unit_price, type: "number", width: "8rem", decimals: config.decimals },
-            { name: "discount", title: titles.discount, type: "number", width: "5.5rem", blankZero: true },
+            { name: "quantity", title: titles.quantity, type: "number", width: "5rem" },
+            { name: "unit", title: titles.unit, type: "text", width: "3.75rem" },
+            { name: "unit_price", title: titles.unit_price, type: "number", width: "6.5rem", decimals: config.decimals },
+            { name: "discount", title: titles.discount, type: "number", width: "4.75rem", blankZero: true },
             choosing(
-                { name: "taxes", title: titles.taxes, type: "choices", width: "10rem" },
+                { name: "taxes", title: titles.taxes, type: "choices", width: "7.5rem" },
                 config.taxes, config.taxLabels, localSource(config.taxes),
             ),
-            { name: "subtotal", title: titles.subtotal, type: "computed", width: "8rem" },
+            { name: "subtotal", title: titles.subtotal, type: "computed", width: "6.5rem" },
         ];
     }
 

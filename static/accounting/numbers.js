@@ -39,11 +39,6 @@ export function plainNumber(text, marks) {
     return (negative && !/^0(\.0*)?$/.test(plain) ? "-" : "") + plain;
 }
 
-/* A plain number for an input: the reader's decimal mark, no groups. */
-export function written(plain, marks) {
-    return plain === null || plain === undefined ? "" : String(plain).replace(".", marks.decimal);
-}
-
 const formats = new Map();
 
 /* A plain number for reading: grouped, with so many decimals. The text goes to Intl as it is, so no digit is lost. */

@@ -22,7 +22,7 @@ from unfold.contrib.filters.forms import DropdownForm
 from apps.accounting.constants import EntryOrigin, EntryState
 from apps.accounting.models import Invoice, JournalEntry, JournalItem, Payment
 from apps.accounting.screens.grids import FIELD, overlay, page_config, posted
-from apps.accounting.screens.money import decimals, money
+from apps.accounting.screens.money import AMOUNT, NUMBER, column, decimals, money
 from apps.accounting.selectors.screens import (
     ITEM_GROUPS,
     account_choices,
@@ -126,19 +126,15 @@ class JournalEntryAdmin(RecordAdmin):
 
     # ------------------------------------------------------------------------------------------------------- list
     @staticmethod
+    @column(gettext_lazy("number"), order="number", look=NUMBER)
     def label(record: JournalEntry) -> str:
         return str(record)
 
-    label.short_description = gettext_lazy("number")  # type: ignore[attr-defined]
-    label.admin_order_field = "number"  # type: ignore[attr-defined]
-
     @staticmethod
+    @column(gettext_lazy("state"), order="state")
     def status(record: JournalEntry) -> SafeString:
         tone = " bo-chip-success" if record.state == EntryState.POSTED else ""
         return format_html('<span class="bo-chip{}">{}</span>', tone, record.get_state_display())
-
-    status.short_description = gettext_lazy("state")  # type: ignore[attr-defined]
-    status.admin_order_field = "state"  # type: ignore[attr-defined]
 
     def prepare_rows(self, request: HttpRequest, rows: list[Any]) -> None:
         amounts = entry_amounts(actor_of(request), [row.pk for row in rows])
@@ -146,11 +142,9 @@ class JournalEntryAdmin(RecordAdmin):
             row.amount_shown = amounts.get(row.pk)
 
     @staticmethod
+    @column(gettext_lazy("amount"), look=AMOUNT)
     def amount(record: JournalEntry) -> str:
         return money(getattr(record, "amount_shown", None), record.company.currency)
-
-    amount.short_description = gettext_lazy("amount")  # type: ignore[attr-defined]
-    amount.cell_class = "bo-amount"  # type: ignore[attr-defined]
 
     # ------------------------------------------------------------------------------------------------------- form
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
@@ -512,14 +506,11 @@ class JournalItemAdmin(RecordAdmin):
 
 
 def _amount(name: str, title: Any) -> Any:
+    @column(title, order=name, look=AMOUNT)
     def show(record: JournalItem) -> str:
         value = getattr(record, name)
         return money(value, record.company.currency) if value else ""
 
-    show.__name__ = f"{name}_shown"
-    show.short_description = title  # type: ignore[attr-defined]
-    show.admin_order_field = name  # type: ignore[attr-defined]
-    show.cell_class = "bo-amount"  # type: ignore[attr-defined]
     return staticmethod(show)
 
 

@@ -26,7 +26,7 @@ from apps.accounting.constants import (
 from apps.accounting.models import Invoice, InvoiceLine, JournalEntry, JournalItem, PartialMatch, Payment
 from apps.accounting.screens.entries import after_saving
 from apps.accounting.screens.grids import FIELD, overlay, page_config, rows_of
-from apps.accounting.screens.money import decimals, money
+from apps.accounting.screens.money import AMOUNT, NUMBER, column, decimals, money
 from apps.accounting.screens.payments import MOST_DOCUMENTS, register_address
 from apps.accounting.selectors.screens import (
     account_choices,
@@ -186,20 +186,16 @@ class InvoiceAdmin(RecordAdmin):
         return [shown[0], "type", *shown[1:]] if shown and shown[0] != "action_checkbox" else shown
 
     @staticmethod
+    @column(gettext_lazy("number"), order="number", look=NUMBER)
     def label(record: Invoice) -> str:
         return str(record)
 
-    label.short_description = gettext_lazy("number")  # type: ignore[attr-defined]
-    label.admin_order_field = "number"  # type: ignore[attr-defined]
-
     @staticmethod
+    @column(gettext_lazy("status"), order="payment_state")
     def status(record: Invoice) -> SafeString:
         key, text = state_of(record)
         tone = STATE_TONES.get(key, "")
         return format_html('<span class="bo-chip{}">{}</span>', f" bo-chip-{tone}" if tone else "", text)
-
-    status.short_description = gettext_lazy("status")  # type: ignore[attr-defined]
-    status.admin_order_field = "payment_state"  # type: ignore[attr-defined]
 
     def prepare_rows(self, request: HttpRequest, rows: list[Any]) -> None:
         """A list of one side shows its amounts as they are on the documents, a mixed list signed as for the company."""
@@ -208,10 +204,12 @@ class InvoiceAdmin(RecordAdmin):
             row.shown_sign = -1 if kind and _is_negative(kind) else 1
 
     @staticmethod
+    @column(gettext_lazy("untaxed"), order="untaxed_company", look=AMOUNT)
     def untaxed(record: Invoice) -> str:
         return _books(record, record.untaxed_company)
 
     @staticmethod
+    @column(gettext_lazy("total"), order="total_company", look=AMOUNT)
     def total(record: Invoice) -> str:
         shown = _books(record, record.total_company)
         if record.currency_id != record.company.currency_id:
@@ -220,17 +218,9 @@ class InvoiceAdmin(RecordAdmin):
         return shown
 
     @staticmethod
+    @column(gettext_lazy("to pay"), order="residual_company", look=AMOUNT)
     def residual(record: Invoice) -> str:
         return _books(record, record.residual_company) if record.state == EntryState.POSTED else ""
-
-    for _column, _title, _order in (
-        (untaxed, gettext_lazy("untaxed"), "untaxed_company"),
-        (total, gettext_lazy("total"), "total_company"),
-        (residual, gettext_lazy("to pay"), "residual_company"),
-    ):
-        _column.__func__.short_description = _title  # type: ignore[attr-defined]
-        _column.__func__.admin_order_field = _order  # type: ignore[attr-defined]
-        _column.__func__.cell_class = "bo-amount"  # type: ignore[attr-defined]
 
     def list_sums(self, request: HttpRequest, rows: models.QuerySet[Any]) -> dict[str, Any]:
         """Sums in the currency of the books; none while companies with different ones are selected."""
@@ -251,6 +241,12 @@ class InvoiceAdmin(RecordAdmin):
         return context
 
     # ------------------------------------------------------------------------------------------------------- form
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """What has a number stays; the service would refuse."""
+        if isinstance(obj, Invoice) and (obj.number or obj.state == EntryState.POSTED):
+            return False
+        return super().has_delete_permission(request, obj)
+
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[Any]:
         declared = super().get_readonly_fields(request, obj)
         if obj is None or obj.state == EntryState.DRAFT:

@@ -44,18 +44,18 @@ def decimals(currency: Currency) -> int:
     return decimals_of(currency.rounding)
 
 
-def amount_column(
-    read: Callable[[Any], Any], title: Any, *, order: str = "", name: str = ""
-) -> Callable[[Any], Any]:
-    """A list column of amounts: ``read(record)`` answers (amount, currency)."""
+def column(title: Any, *, order: str = "", look: str = "") -> Callable[[Callable[[Any], Any]], Any]:
+    """Marks a static method of a record as a list column: its title, what sorting it means, how its cells look."""
 
-    def show(record: Any) -> str:
-        amount, currency = read(record)
-        return money(amount, currency)
+    def mark(show: Callable[[Any], Any]) -> Any:
+        show.short_description = title  # type: ignore[attr-defined]
+        show.cell_class = look  # type: ignore[attr-defined]
+        if order:
+            show.admin_order_field = order  # type: ignore[attr-defined]
+        return show
 
-    show.__name__ = name or order or "amount"
-    show.short_description = title  # type: ignore[attr-defined]
-    show.cell_class = "bo-amount"  # type: ignore[attr-defined]
-    if order:
-        show.admin_order_field = order  # type: ignore[attr-defined]
-    return show
+    return mark
+
+
+AMOUNT = "bo-amount"
+NUMBER = "bo-moment"  # a document number does not break

@@ -23,7 +23,7 @@ from unfold import widgets
 
 from apps.accounting.constants import BANK_LIKE, RECEIVABLE_SIGN, Direction, PaymentStatus
 from apps.accounting.models import Account, Invoice, Journal, JournalEntry, Payment, PaymentMethodLine
-from apps.accounting.screens.money import money
+from apps.accounting.screens.money import AMOUNT, NUMBER, column, money
 from apps.accounting.screens.previews import refusal
 from apps.accounting.selectors.locks import today_of
 from apps.accounting.selectors.screens import partner_labels
@@ -73,29 +73,22 @@ class PaymentAdmin(RecordAdmin):
     )
 
     @staticmethod
+    @column(gettext_lazy("number"), order="number", look=NUMBER)
     def label(record: Payment) -> str:
         return str(record)
 
-    label.short_description = gettext_lazy("number")  # type: ignore[attr-defined]
-    label.admin_order_field = "number"  # type: ignore[attr-defined]
-
     @staticmethod
+    @column(gettext_lazy("amount"), order="amount", look=AMOUNT)
     def amount_shown(record: Payment) -> str:
         sign = -1 if record.direction == Direction.OUTBOUND else 1
         return money(sign * record.amount, record.currency)
 
-    amount_shown.short_description = gettext_lazy("amount")  # type: ignore[attr-defined]
-    amount_shown.admin_order_field = "amount"  # type: ignore[attr-defined]
-    amount_shown.cell_class = "bo-amount"  # type: ignore[attr-defined]
-
     @staticmethod
+    @column(gettext_lazy("state"), order="state")
     def status(record: Payment) -> SafeString:
         tone = TONES.get(record.state, "")
         text = record.get_state_display()
         return format_html('<span class="bo-chip{}">{}</span>', f" bo-chip-{tone}" if tone else "", text)
-
-    status.short_description = gettext_lazy("state")  # type: ignore[attr-defined]
-    status.admin_order_field = "state"  # type: ignore[attr-defined]
 
     def list_sums(self, request: HttpRequest, rows: models.QuerySet[Any]) -> dict[str, Any]:
         """Received less sent, where all are in one currency."""

@@ -21,6 +21,7 @@ from apps.accounting.models import (
     TaxRepartition,
     TaxTag,
 )
+from apps.accounting.screens.money import AMOUNT, column
 from apps.backoffice.base import NestedInline, RecordAdmin, backoffice
 
 
@@ -92,13 +93,10 @@ class TaxAdmin(PreviewedForm, RecordAdmin):
     preview_title = gettext_lazy("What it makes of 100.00")
 
     @staticmethod
+    @column(gettext_lazy("amount"), order="amount", look=AMOUNT)
     def rate(tax: Any) -> str:
         text = f"{tax.amount.normalize():f}"
         return f"{text} %" if tax.amount_type in ("percent", "division") else text
-
-    rate.short_description = gettext_lazy("amount")  # type: ignore[attr-defined]
-    rate.admin_order_field = "amount"  # type: ignore[attr-defined]
-    rate.cell_class = "bo-amount"  # type: ignore[attr-defined]
 
 
 @backoffice(TaxGroup)

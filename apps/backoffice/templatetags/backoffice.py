@@ -27,7 +27,7 @@ def breadcrumbs(context: template.Context) -> list[dict[str, Any]]:
         crumbs.append({"title": group, "link": ""})
     plural = capfirst(str(opts.verbose_name_plural))
     if context.get("cl") is not None:
-        return [*crumbs, {"title": plural, "link": ""}]
+        return [*crumbs, {"title": capfirst(str(title)) or plural, "link": ""}]
     crumbs.append({"title": plural, "link": record_url(opts.model)})
     record = context.get("original") or context.get("object")
     if record is not None and not isinstance(record, str) and str(record) != str(title):
