@@ -8,7 +8,7 @@ documents are opened by ``open_document``, which knows the three ways in: rule, 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import fields
 from datetime import date, timedelta
 from functools import lru_cache, wraps
 from itertools import groupby
@@ -251,7 +251,8 @@ def _report(
 
 def _as_bearer(request: HttpRequest) -> Actor:
     """Who a link with a token makes of a visitor: a customer who sees this one document."""
-    return replace(actor_of(request), kind=PORTAL)
+    visitor = actor_of(request)  # made when first asked, so not an instance that could be copied
+    return Actor(**{item.name: getattr(visitor, item.name) for item in fields(Actor)} | {"kind": PORTAL})
 
 
 def remember(request: HttpRequest, key: str, pks: Sequence[int]) -> None:

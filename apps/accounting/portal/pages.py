@@ -145,9 +145,9 @@ def _shown(invoice: Invoice, asked: str) -> dict[str, Any]:
         "left": money(invoice.residual_amount) if posted else "",
         "late": is_late(invoice, today),
         "due_in": time_to_due(invoice.due_date, today) if waiting and invoice.due_date else "",
-        "next": due,
-        "next_amount": money(due.amount) if due else "",
-        "next_in": time_to_due(due.day, today) if due and due.day else "",
+        "payment": due,
+        "payment_amount": money(due.amount) if due else "",
+        "payment_in": time_to_due(due.day, today) if due and due.day else "",
         "asked": asked,
     }
 

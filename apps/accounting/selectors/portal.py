@@ -241,8 +241,8 @@ class NextPayment:
 def next_payment(invoice: Invoice, today: datetime.date) -> NextPayment | None:
     """What a customer should pay next, ``None`` when nothing is asked for.
 
-    Overdue parts of an invoice in instalments together; else the early amount while its day has not passed and nothing
-    was paid; else the first open part. One query.
+    The early amount while its day has not passed and nothing was paid; else the overdue parts of an invoice together; else
+    the first open part. One query.
     """
     if (
         invoice.state != EntryState.POSTED
@@ -260,16 +260,16 @@ def next_payment(invoice: Invoice, today: datetime.date) -> NextPayment | None:
     reference = invoice.payment_reference or invoice.number
     if not open_parts:
         return None
-    late = [item for item in open_parts if item[1]["date_maturity"] and item[1]["date_maturity"] < today]
-    if late:
-        amount = abs(sum((part["residual_currency"] for _place, part in late), ZERO))
-        own = f"{invoice.number}-{late[0][0]}" if len(parts) > 1 else reference
-        return NextPayment("overdue", amount, late[0][1]["date_maturity"], own, late=True)
     place, first = open_parts[0]
     untouched = abs(first["residual_currency"]) == invoice.total_amount
     if untouched and first["discount_date"] and first["discount_date"] >= today:
         amount = abs(first["discount_amount_currency"])
         return NextPayment("early", amount, first["discount_date"], reference)
+    late = [item for item in open_parts if item[1]["date_maturity"] and item[1]["date_maturity"] < today]
+    if late:
+        amount = abs(sum((part["residual_currency"] for _place, part in late), ZERO))
+        own = f"{invoice.number}-{late[0][0]}" if len(parts) > 1 else reference
+        return NextPayment("overdue", amount, late[0][1]["date_maturity"], own, late=True)
     amount = abs(first["residual_currency"])
     if len(parts) > 1:
         return NextPayment("instalment", amount, first["date_maturity"], f"{invoice.number}-{place}")
