@@ -207,19 +207,28 @@ ENTRY_CHECK = """
 # beside a posting that it should have stopped.
 LOCK_FUNCTION = """
 CREATE FUNCTION accounting_lock_for(for_company bigint, on_day date, of_type text, with_tax boolean, by_user bigint)
-RETURNS TABLE(kind text, day date) LANGUAGE plpgsql AS
+RETURNS TABLE(kind text, day date) LANGUAGE plpgsql SET plan_cache_mode = force_generic_plan AS
 $$
 #variable_conflict use_column
 DECLARE
-    line bigint[];
+    line bigint[] := ARRAY[for_company];
     member bigint;
+    above bigint;
 BEGIN
-    WITH RECURSIVE up(id) AS (
-        SELECT for_company UNION SELECT c.parent_id FROM access_company c JOIN up ON c.id = up.id WHERE c.parent_id IS NOT NULL
-    ) SELECT array_agg(id ORDER BY id) INTO line FROM up;
+    SELECT c.parent_id INTO above FROM access_company c WHERE c.id = for_company;
+    WHILE above IS NOT NULL AND above <> ALL (line) LOOP
+        line := above || line;
+        SELECT c.parent_id INTO above FROM access_company c WHERE c.id = above;
+    END LOOP;
     FOREACH member IN ARRAY line LOOP
         PERFORM pg_advisory_xact_lock_shared(7301010, member::integer);
     END LOOP;
+    IF NOT EXISTS (
+        SELECT 1 FROM accounting_accountingsettings s WHERE s.company_id = ANY (line) AND on_day <= greatest(
+            s.hard_lock_date, s.fiscal_lock_date, s.tax_lock_date, s.sale_lock_date, s.purchase_lock_date)
+    ) THEN
+        RETURN;
+    END IF;
     RETURN QUERY
     SELECT l.kind, l.day
     FROM accounting_accountingsettings s
