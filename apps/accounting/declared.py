@@ -230,6 +230,14 @@ MENU: tuple[MenuItem, ...] = (
         _("Purchase receipts"), INVOICES, icon="receipt", sequence=24, query="type__exact=vendor_receipt"
     ),
     MenuItem(_("Payments"), "accounting.Payment", icon="payments", sequence=30),
+    MenuItem(
+        _("Internal transfer"),
+        "accounting.Payment",
+        url_name="admin:accounting_transfer",
+        icon="swap_horiz",
+        sequence=31,
+        role=ROLE_BILLING,
+    ),
     MenuItem(_("Bank statements"), "accounting.BankStatement", icon="account_balance_wallet", sequence=32),
     MenuItem(_("Statement lines"), "accounting.StatementLine", icon="list_alt", sequence=33),
     MenuItem(

@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Collection
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from django.db.models import Count, QuerySet, Sum
-from django.db.models.functions import TruncMonth
+from django.db.models import Count, Q, QuerySet, Sum
+from django.db.models.functions import Coalesce, TruncMonth
 
 from apps.access.models import Company
-from apps.accounting.constants import PARTNER_TYPES, AccountType
-from apps.accounting.models import Account, JournalItem, Tax
+from apps.accounting.constants import BANK_LIKE, PARTNER_TYPES, AccountType, EntryState
+from apps.accounting.models import (
+    Account,
+    Invoice,
+    Journal,
+    JournalEntry,
+    JournalItem,
+    PeriodBalance,
+    StatementLine,
+    Tax,
+)
 from apps.contacts.models import Partner
 from apps.core.actor import Actor
 from apps.core.models import Currency
@@ -132,3 +142,115 @@ def item_groups(rows: QuerySet[JournalItem], by: str, limit: int = 200) -> list[
             ItemGroup(value, title, row["n"], row["sum_debit"], row["sum_credit"], row["sum_residual"])
         )
     return groups
+
+
+# ------------------------------------------------------------------------------------------------------ reconciliation
+@dataclass(frozen=True, slots=True)
+class OpenGroup:
+    """An account and a partner that have open items on both sides, or on one."""
+
+    account_pk: int
+    account: str
+    partner_pk: int | None
+    partner: str
+    debits: int
+    credits: int
+
+
+def open_groups(actor: Actor, *, both_sides: bool = True, limit: int = 300) -> list[OpenGroup]:
+    """Where items wait to be matched, by account and partner. One query, of open items only."""
+    rows = (
+        visible(JournalItem, actor)
+        .filter(posted=True, company__in=actor.company_pks)
+        .exclude(residual=0, residual_currency=0)
+        .order_by()
+        .values("account_id", "account__code", "account__name", "partner_id", "partner__complete_name")
+        .annotate(
+            debits=Count("pk", filter=Q(residual__gt=0) | Q(residual=0, residual_currency__gt=0)),
+            credits=Count("pk", filter=Q(residual__lt=0) | Q(residual=0, residual_currency__lt=0)),
+        )
+    )
+    if both_sides:
+        rows = rows.filter(debits__gt=0, credits__gt=0)
+    return [
+        OpenGroup(
+            row["account_id"],
+            f"{row['account__code']} {row['account__name']}",
+            row["partner_id"],
+            row["partner__complete_name"] or "",
+            row["debits"],
+            row["credits"],
+        )
+        for row in rows.order_by("account__code", "partner__complete_name", "partner_id")[:limit]
+    ]
+
+
+def open_items(actor: Actor, account_pk: int, partner_pk: int | None, limit: int = 500) -> list[JournalItem]:
+    """Open items of an account and a partner (``None``: without one), the oldest due first. One query."""
+    rows = visible(JournalItem, actor).filter(posted=True, company__in=actor.company_pks, account=account_pk)
+    rows = rows.filter(partner=partner_pk) if partner_pk else rows.filter(partner__isnull=True)
+    rows = rows.exclude(residual=0, residual_currency=0)
+    return list(
+        rows.select_related("entry", "currency", "company__currency").order_by(
+            Coalesce("date_maturity", "date"), "date", "pk"
+        )[:limit]
+    )
+
+
+# ----------------------------------------------------------------------------------------------------------- dashboard
+@dataclass(slots=True)
+class JournalFigures:
+    """What the card of a journal shows. Amounts are in the currency of the books."""
+
+    journal: Journal
+    drafts: int = 0
+    drafts_amount: Decimal = Decimal(0)
+    open: int = 0
+    open_amount: Decimal = Decimal(0)
+    late: int = 0
+    late_amount: Decimal = Decimal(0)
+    balance: Decimal | None = None
+    unreconciled: int = 0
+    draft_entries: int = 0
+
+
+def journal_figures(actor: Actor, on: datetime.date) -> list[JournalFigures]:
+    """The figures of all journals on the dashboard: six queries, whatever their number."""
+    journals = visible(Journal, actor).filter(active=True, on_dashboard=True)
+    found = {
+        journal.pk: JournalFigures(journal)
+        for journal in journals.select_related("company__currency").order_by("sequence", "type", "code", "pk")
+    }
+    invoices = visible(Invoice, actor).filter(journal__in=found)
+    rows = invoices.filter(state=EntryState.DRAFT).order_by().values("journal")
+    for row in rows.annotate(n=Count("pk"), amount=Sum("total_company")):
+        card = found[row["journal"]]
+        card.drafts, card.drafts_amount = row["n"], row["amount"]
+    late = Q(due_date__lt=on)
+    rows = invoices.filter(state=EntryState.POSTED).exclude(residual_amount=0).order_by().values("journal")
+    for row in rows.annotate(
+        n=Count("pk"),
+        amount=Sum("residual_company"),
+        late=Count("pk", filter=late),
+        late_amount=Sum("residual_company", filter=late),
+    ):
+        card = found[row["journal"]]
+        card.open, card.open_amount = row["n"], row["amount"]
+        card.late, card.late_amount = row["late"], row["late_amount"] or Decimal(0)
+    _bank_figures(actor, found)
+    entries = visible(JournalEntry, actor).filter(journal__in=found, state=EntryState.DRAFT)
+    for row in entries.order_by().values("journal").annotate(n=Count("pk")):
+        found[row["journal"]].draft_entries = row["n"]
+    return list(found.values())
+
+
+def _bank_figures(actor: Actor, found: dict[int, JournalFigures]) -> None:
+    banks = {
+        card.journal.default_account_id: card for card in found.values() if card.journal.type in BANK_LIKE
+    }
+    balances = visible(PeriodBalance, actor).filter(account__in=[pk for pk in banks if pk])
+    for row in balances.order_by().values("account").annotate(amount=Sum("debit") - Sum("credit")):
+        banks[row["account"]].balance = row["amount"]
+    lines = visible(StatementLine, actor).filter(journal__in=found, reconciled=False)
+    for row in lines.order_by().values("journal").annotate(n=Count("pk")):
+        found[row["journal"]].unreconciled = row["n"]
