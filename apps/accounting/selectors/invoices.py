@@ -12,7 +12,9 @@ from django.utils.translation import gettext as _
 
 from apps.accounting.constants import (
     PURCHASE_TYPES,
+    RECEIVABLE_SIGN,
     SALE_TYPES,
+    AccountType,
     EntryState,
     InvoiceType,
     ItemKind,
@@ -22,7 +24,6 @@ from apps.accounting.models import Invoice, JournalItem
 from apps.accounting.selectors.credit import owed_by
 from apps.accounting.selectors.locks import explain_lock
 from apps.accounting.selectors.partners import terms_of
-from apps.accounting.selectors.settlement import credits_for
 from apps.accounting.selectors.setup import settings_of
 from apps.core.actor import Actor
 from apps.core.rules import visible
@@ -149,11 +150,26 @@ def warnings_of(invoice: Invoice, actor: Actor) -> list[DocumentWarning]:
         return []
     found = [*_duplicate_warnings(invoice, actor), *_credit_warnings(invoice)]
     found += _lock_warnings(invoice, actor)
-    if credits_for(invoice, actor, limit=1):
+    if _has_open_credits(invoice, actor):
         found.append(
             DocumentWarning("open_credits", _("There are open credits of this partner to settle it with."))
         )
     return found
+
+
+def _has_open_credits(invoice: Invoice, actor: Actor) -> bool:
+    """Whether open items of the partner would lower what this document will leave to pay. One query."""
+    if invoice.commercial_partner_id is None:
+        return False
+    owed = RECEIVABLE_SIGN[InvoiceType(invoice.type)] > 0
+    kind = AccountType.ASSET_RECEIVABLE if invoice.type in SALE_TYPES else AccountType.LIABILITY_PAYABLE
+    rows = visible(JournalItem, actor).filter(
+        posted=True,
+        company=invoice.company_id,
+        partner=invoice.commercial_partner_id,
+        account__type=kind,
+    )
+    return (rows.filter(residual__lt=0) if owed else rows.filter(residual__gt=0)).exists()
 
 
 def _duplicate_warnings(invoice: Invoice, actor: Actor) -> list[DocumentWarning]:

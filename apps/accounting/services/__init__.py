@@ -1,6 +1,8 @@
 """Writes: every change of the books is made here. Importing this registers the services and actions."""
 
 from apps.accounting.services import (
+    bank_import,
+    bank_reconcile,
     charts,
     copies,
     credit_notes,
@@ -19,11 +21,12 @@ from apps.accounting.services import (
     sending,
     setup,
     statements,
-    statements,
     unposting,
 )
 
 __all__ = [
+    "bank_import",
+    "bank_reconcile",
     "charts",
     "copies",
     "credit_notes",
@@ -41,7 +44,6 @@ __all__ = [
     "register",
     "sending",
     "setup",
-    "statements",
     "statements",
     "unposting",
 ]

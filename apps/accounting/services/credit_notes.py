@@ -21,6 +21,7 @@ from apps.accounting.constants import (
     AutoPost,
     EntryState,
     InvoiceType,
+    ItemKind,
 )
 from apps.accounting.models import Invoice, Journal, JournalItem
 from apps.accounting.selectors.invoice_setup import DocumentSetup
@@ -161,7 +162,8 @@ def _settle(invoices: Sequence[Invoice], notes: Sequence[Invoice], actor: Actor)
             assert entry is not None
             owners[entry] = invoice.pk
     groups: dict[tuple[int, int], list[JournalItem]] = {}
-    rows = JournalItem.objects.filter(entry__in=owners, account__reconcile=True).exclude(
+    # Taxes due on payment follow the matching by themselves.
+    rows = JournalItem.objects.filter(entry__in=owners, kind=ItemKind.PAYMENT_TERM).exclude(
         residual=0, residual_currency=0
     )
     for item in rows.order_by("pk"):

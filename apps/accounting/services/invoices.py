@@ -385,6 +385,8 @@ def _as_making(
         for name in ("fiscal_position", "payment_term", "bank_account"):
             if name not in values:
                 own.pop(name)
+        if "due_date" not in values:
+            own["due_date"] = None  # the new partner's terms decide
     if "due_date" in values and values["due_date"] is not None and "payment_term" not in values:
         own["payment_term"] = None
     if "date" in values and "accounting_date" not in values:

@@ -12,7 +12,7 @@ from decimal import Decimal
 
 from django.utils.translation import gettext as _
 
-from apps.accounting.constants import RECEIVABLE_SIGN, ItemKind
+from apps.accounting.constants import CREDIT_NOTE_TYPES, RECEIVABLE_SIGN, ItemKind
 from apps.accounting.models import Invoice
 from apps.accounting.selectors.invoice_setup import DocumentSetup
 from apps.accounting.services.invoice_totals import Computed
@@ -101,11 +101,13 @@ def items_of(
 
 
 def _rounding_item(invoice: Invoice, computed: Computed, sign: int) -> ItemSpec:
-    """The difference that coins make: a gain on the credit side, a loss on the debit side."""
+    """The difference that coins make: a gain on the credit side, a loss on the debit side; a credit note takes back what
+    its invoice booked, on the same account."""
     rule = computed.cash_rounding
     assert rule is not None
     balance, amount = -computed.rounding_company * sign, -computed.rounding * sign
-    account = rule.loss_account_id if (balance or amount) > 0 else rule.profit_account_id
+    is_loss = ((balance or amount) > 0) != (invoice.type in CREDIT_NOTE_TYPES)
+    account = rule.loss_account_id if is_loss else rule.profit_account_id
     assert account is not None  # a constraint of the rule
     return ItemSpec(
         account, balance, invoice.currency_id, amount, invoice.commercial_partner_id, rule.name, ROUNDING
