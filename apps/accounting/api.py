@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from typing import Any, ClassVar
 
 from django.db.models import Q
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from apps.accounting import report_api  # noqa: F401 - declares the reports
 from apps.accounting.constants import PURCHASE_TYPES, SALE_TYPES, EntryState
@@ -40,17 +43,23 @@ from apps.accounting.models import (
     TaxRepartition,
     TaxTag,
 )
+from apps.accounting.selectors.statements import running_balances, statement_figures
+from apps.accounting.services.bank_import import import_bank_file
 from apps.api.base import (
     DETAIL,
     LIST,
     READ_ONLY,
+    Computed,
     Filter,
     Input,
     NestedSpec,
     Resource,
     resource,
+    route,
 )
 from apps.core.actor import Actor
+from apps.core.errors import ValidationFailed
+from apps.core.money import plain_number
 
 NO_PRODUCTS = "Always null: products come with their own module."
 
@@ -384,18 +393,76 @@ class PaymentResource(Resource):
     model = Payment
 
 
+def _figures(pks: Sequence[int], *, actor: Actor) -> dict[int, dict[str, Any]]:
+    return {
+        pk: {
+            "computed_end": plain_number(figures.computed_end),
+            "is_complete": figures.is_complete,
+            "is_valid": figures.is_valid,
+            "gap": plain_number(figures.gap),
+            "previous": figures.previous_pk,
+            "lines": figures.lines,
+            "reconciled": figures.reconciled,
+        }
+        for pk, figures in statement_figures(pks).items()
+    }
+
+
+def _running_balances(pks: Sequence[int], *, actor: Actor) -> dict[int, Decimal]:
+    return running_balances(pks)
+
+
 @resource("accounting/bank-statements")
 class BankStatementResource(Resource):
-    """Statements of bank and cash journals."""
+    """Statements of bank and cash journals. *Complete*: opening and lines make the closing balance; *valid*: it begins
+    where the one before ended."""
 
     model = BankStatement
+    computed: ClassVar[Mapping[str, Any]] = {
+        "figures": Computed(
+            type=dict,
+            batch=_figures,
+            help="computed_end, is_complete, is_valid, gap, previous, lines, reconciled",
+        ),
+    }
+
+    @route(
+        "import",
+        methods=("POST",),
+        detail=False,
+        permission="add",
+        upload=True,
+        summary="Statements and lines from a bank file",
+        inputs={
+            "journal": Input(Journal, required=True),
+            "mapping": Input(str, help="How to read the columns of CSV and XLSX: an object, as JSON text."),
+        },
+    )
+    def import_file(self, request: Any, journal: Journal, mapping: str = "") -> dict[str, Any]:
+        """A bank file (CAMT, MT940, OFX, QIF, CODA, CSV, XLSX) as ``file``: all of it or nothing. What the journal has
+        already is counted and left out."""
+        file = request.FILES.get("file")
+        if file is None:
+            raise ValidationFailed(fields={"file": [_("Send a bank file.")]})
+        try:
+            columns = json.loads(mapping) if mapping else None
+        except ValueError as exc:
+            raise ValidationFailed(fields={"mapping": [_("Send an object, as JSON text.")]}) from exc
+        result = import_bank_file(file.read(), file.name or "", journal, columns, actor=request.actor)
+        return result.as_json()
 
 
 @resource("accounting/statement-lines")
 class StatementLineResource(Resource):
-    """Movements of bank and cash, to be reconciled."""
+    """Movements of bank and cash. Each is booked against suspense at once and reconciled by an action."""
 
     model = StatementLine
+    detail_only = ("details",)
+    computed: ClassVar[Mapping[str, Any]] = {
+        "running_balance": Computed(
+            type=Decimal, batch=_running_balances, help="of the account after this movement"
+        ),
+    }
 
 
 @resource("accounting/reconcile-rules")

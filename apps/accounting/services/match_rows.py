@@ -1,6 +1,6 @@
 """Journal items as matching works on them: locked with everything they are connected to, and written back in sets.
 
-Locks are taken in one order by everybody who matches: payments, documents, items, the source items of taxes due on payment,
+Locks are taken in one order by everybody who matches: lines of bank statements, payments, documents, items, the source items of taxes due on payment,
 and last the chains of the journals that side effects are booked in; within each kind by key.
 """
 
@@ -130,10 +130,12 @@ UNION
 SELECT id, debit_item_id, credit_item_id FROM accounting_partialmatch WHERE credit_item_id = ANY(%(pks)s::bigint[])
 """
 # Payments whose money (not whose receivable) the items are, and documents that the items belong to or that these payments
-# settle: their state may follow from the matching, so they are locked before the items.
+# settle: their state may follow from the matching, so they are locked before the items. Lines of bank statements too, whose
+# suspense the items are.
 _DOCUMENTS = """
 WITH chosen AS (
-    SELECT i.id, a.type IN ('asset_receivable', 'liability_payable') AS of_partner, e.invoice_id, e.payment_id
+    SELECT i.id, a.type IN ('asset_receivable', 'liability_payable') AS of_partner, e.invoice_id, e.payment_id,
+           CASE WHEN e.origin = 'statement' AND i.position = 1 THEN e.id END AS of_bank
     FROM accounting_journalitem i JOIN accounting_journalentry e ON e.id = i.entry_id
     JOIN accounting_account a ON a.id = i.account_id WHERE i.id = ANY(%s::bigint[])
 ), money AS (
@@ -141,6 +143,7 @@ WITH chosen AS (
 )
 SELECT 'invoice', invoice_id FROM chosen WHERE invoice_id IS NOT NULL
 UNION SELECT 'payment', id FROM money
+UNION SELECT 'line', l.id FROM chosen JOIN accounting_statementline l ON l.entry_id = chosen.of_bank
 UNION SELECT 'invoice', n.invoice_id FROM money JOIN accounting_journalentry e ON e.payment_id = money.id
     JOIN accounting_journalitem i ON i.entry_id = e.id
     CROSS JOIN LATERAL (
@@ -166,11 +169,13 @@ class Documents:
 
     payment_pks: tuple[int, ...] = ()
     invoice_pks: tuple[int, ...] = ()
+    line_pks: tuple[int, ...] = ()  # of bank statements
 
     def with_(self, other: Documents) -> Documents:
         return Documents(
             tuple(sorted({*self.payment_pks, *other.payment_pks})),
             tuple(sorted({*self.invoice_pks, *other.invoice_pks})),
+            tuple(sorted({*self.line_pks, *other.line_pks})),
         )
 
 
@@ -181,13 +186,18 @@ def lock_documents(item_pks: Collection[int], *, held: Collection[int] = ()) -> 
         found = cursor.fetchall()
         payments = tuple(sorted(pk for kind, pk in found if kind == "payment"))
         invoices = tuple(sorted(pk for kind, pk in found if kind == "invoice"))
-        for table, pks in (("payment", payments), ("invoice", tuple(set(invoices) - set(held)))):
+        lines = tuple(sorted(pk for kind, pk in found if kind == "line"))
+        for table, pks in (
+            ("statementline", lines),
+            ("payment", payments),
+            ("invoice", tuple(set(invoices) - set(held))),
+        ):
             if pks:
                 cursor.execute(
                     f"SELECT id FROM accounting_{table} WHERE id = ANY(%s::bigint[]) ORDER BY id FOR NO KEY UPDATE",  # noqa: S608
                     [list(pks)],
                 )
-    return Documents(payments, invoices)
+    return Documents(payments, invoices, lines)
 
 
 def lock_items(pks: Collection[int]) -> Locked:

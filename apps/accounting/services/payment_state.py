@@ -110,12 +110,27 @@ FROM money m
 WHERE p.id = m.id AND p.state <> CASE WHEN m.open THEN 'in_process' ELSE 'paid' END
 RETURNING p.id, old.state, new.state, new.version, p.number, p.company_id, p.currency_id
 """
+_LINES = """
+UPDATE accounting_statementline l
+SET reconciled = NOT l.reconciled, version = l.version + 1, updated_at = %(now)s, updated_by_id = %(user)s
+FROM accounting_journalitem i
+WHERE l.id = ANY(%(pks)s::bigint[]) AND i.entry_id = l.entry_id AND i.position = 1
+  AND l.reconciled <> (i.residual = 0 AND i.residual_currency = 0)
+RETURNING l.id
+"""
 
 
 def refresh_after(documents: Documents, *, actor: Actor) -> None:
-    """States of the payments and documents that a matching was locked with, in this order: the second follow the first."""
+    """States of the payments, documents and bank lines that a matching was locked with; documents follow payments."""
     refresh_payments(documents.payment_pks, actor=actor)
     refresh_invoices(documents.invoice_pks, actor=actor)
+    refresh_lines(documents.line_pks, actor=actor)
+
+
+def refresh_lines(pks: Collection[int], *, actor: Actor) -> None:
+    """Lines of bank statements are reconciled when nothing is open of their suspense. One statement."""
+    if pks:
+        _run(_LINES, pks, actor)
 
 
 def refresh_invoices(
