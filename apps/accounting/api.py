@@ -43,6 +43,7 @@ from apps.accounting.models import (
     TaxRepartition,
     TaxTag,
 )
+from apps.accounting.selectors.bank_matching import proposals_for
 from apps.accounting.selectors.statements import running_balances, statement_figures
 from apps.accounting.services.bank_import import import_bank_file
 from apps.api.base import (
@@ -463,6 +464,27 @@ class StatementLineResource(Resource):
             type=Decimal, batch=_running_balances, help="of the account after this movement"
         ),
     }
+
+    @route("proposals", summary="What the movement may be, with reasons")
+    def proposals(self, request: Any, record: StatementLine) -> dict[str, Any]:
+        """Ways to explain an open movement, strongest first; the names are those of the inputs of ``reconcile``."""
+        found = proposals_for([record], actor=request.actor).get(record.pk, [])
+        return {
+            "results": [
+                {
+                    "reason": row.reason,
+                    "rank": row.rank,
+                    "items": list(row.items),
+                    "payments": list(row.payments),
+                    "partner": row.partner_pk,
+                    "account": row.account_pk,
+                    "amount": None if row.amount is None else plain_number(row.amount),
+                    "label": row.label,
+                    "rule": row.rule_pk,
+                }
+                for row in found
+            ]
+        }
 
 
 @resource("accounting/reconcile-rules")

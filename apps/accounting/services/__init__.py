@@ -3,6 +3,7 @@
 from apps.accounting.services import (
     bank_import,
     bank_reconcile,
+    bank_rules,
     charts,
     copies,
     credit_notes,
@@ -27,6 +28,7 @@ from apps.accounting.services import (
 __all__ = [
     "bank_import",
     "bank_reconcile",
+    "bank_rules",
     "charts",
     "copies",
     "credit_notes",

@@ -501,7 +501,7 @@ def reconcile(
         ],
         actor=actor,
     )
-    _refresh(lines)
+    show_written(lines)
     return {
         "entries": [entry.pk for entry in result.entries],
         "exchange_entries": [entry.pk for entry in result.exchange_entries],
@@ -520,11 +520,11 @@ def reconcile(
 def undo(lines: Sequence[StatementLine], *, actor: Actor) -> dict[str, object]:
     """Take back what explains bank lines: they stand in suspense again, items and payments are open again."""
     reversals = undo_reconcile(lines, actor=actor)
-    _refresh(lines)
+    show_written(lines)
     return {"reversals": [entry.pk for entry in reversals]}
 
 
-def _refresh(lines: Sequence[StatementLine]) -> None:
+def show_written(lines: Sequence[StatementLine]) -> None:
     """The caller's instances follow what was written in the meantime."""
     fresh = StatementLine.objects.in_bulk([line.pk for line in lines])
     for line in lines:
