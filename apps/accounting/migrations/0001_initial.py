@@ -1202,11 +1202,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='periodbalance',
-            index=models.Index(fields=['account', 'company', 'month'], name='accounting_balance_account'),
-        ),
-        migrations.AddIndex(
-            model_name='periodbalance',
-            index=models.Index(fields=['company', 'month'], name='accounting_balance_month'),
+            index=models.Index(fields=['account', 'company', 'month'], include=('debit', 'credit'), name='accounting_balance_account'),
         ),
         migrations.AddConstraint(
             model_name='reconcilerule',
@@ -1306,7 +1302,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='journalitem',
-            index=models.Index(condition=models.Q(('posted', True), models.Q(('residual', 0), ('residual_currency', 0), _negated=True)), fields=['company', 'account', 'partner', 'date_maturity'], include=('date', 'residual'), name='accounting_item_open'),
+            index=models.Index(condition=models.Q(('posted', True), models.Q(('residual', 0), ('residual_currency', 0), _negated=True)), fields=['company', 'account', 'partner', 'date_maturity'], include=('date', 'residual', 'currency', 'residual_currency'), name='accounting_item_open'),
         ),
         migrations.AddIndex(
             model_name='journalitem',

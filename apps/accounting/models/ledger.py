@@ -403,7 +403,7 @@ class JournalItem(CompanyOwnedMixin, models.Model):
                 fields=["company", "account", "partner", "date_maturity"],
                 name="accounting_item_open",
                 condition=Q(posted=True) & ~Q(residual=0, residual_currency=0),
-                include=["date", "residual"],
+                include=["date", "residual", "currency", "residual_currency"],
             ),
             models.Index(
                 fields=["full_match"],
@@ -556,8 +556,12 @@ class PeriodBalance(models.Model):
         verbose_name_plural = _("period balances")
         ordering = ("account_id", "month", "pk")
         indexes = (
-            models.Index(fields=["account", "company", "month"], name="accounting_balance_account"),
-            models.Index(fields=["company", "month"], name="accounting_balance_month"),
+            # Holds the sums: reports go from account to account and never visit the table.
+            models.Index(
+                fields=["account", "company", "month"],
+                name="accounting_balance_account",
+                include=["debit", "credit"],
+            ),
         )
 
     def __str__(self) -> str:
