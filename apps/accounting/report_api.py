@@ -7,6 +7,7 @@ The companies are the actor's (``X-Company``); they must share one currency. Eve
 from __future__ import annotations
 
 import datetime
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from django.http import HttpResponse
@@ -27,7 +28,7 @@ from apps.accounting.report_shapes import (
     head_of,
     line_of,
     link_to,
-    name_cursor,
+    partner_cursor,
     plain,
     read_comparisons,
     read_limit,
@@ -50,7 +51,7 @@ from apps.accounting.selectors.reports import (
     scope_of,
     trial_balance,
 )
-from apps.accounting.selectors.reports.aged import DUE, PAYABLE, RECEIVABLE, TYPES
+from apps.accounting.selectors.reports.aged import DUE, NAME, PAYABLE, RECEIVABLE, TOTAL, TYPES
 from apps.api.base import Input, endpoint
 from apps.contacts.models import Partner
 from apps.core.actor import Actor
@@ -309,8 +310,8 @@ def _partners(
     return {
         **head_of(report.currency.code, since, until),
         "count": report.count,
-        "after": name_cursor(report.after),
-        "next": link_to(request, after=name_cursor(report.after)),
+        "after": partner_cursor(report.after),
+        "next": link_to(request, after=partner_cursor(report.after)),
         "rows": rows,
         "totals": figures_of(report.total, show),
     }
@@ -325,6 +326,7 @@ AGED = {
     "by": Input(str, default=DUE, help="due: from the due date; invoice: from the date of the invoice"),
     "days": Input(int, default=30, help="length of a bucket"),
     "non_trade": Input(bool, default=False, help="with the accounts that are not from trade"),
+    "order": Input(str, default=TOTAL, help="total: the largest first; name: by name"),
     "limit": Input(int, default=PAGE, help=f"rows a page, at most {MOST}"),
     "after": AFTER,
     "partner": Input(Partner, nullable=True, help="show the open items of this partner"),
@@ -367,6 +369,7 @@ def _aged(
     by: str = DUE,
     days: int = 30,
     non_trade: bool = False,
+    order: str = TOTAL,
     limit: int = PAGE,
     after: str | None = None,
     partner: Partner | None = None,
@@ -403,8 +406,9 @@ def _aged(
         request.actor,
         kind,
         on,
+        order=order,
         limit=None if format == CSV else read_limit(limit),
-        after=read_name_position(after),
+        after=_partner_position(after, order),
         **common,
     )
     show = shower(report.currency.decimals)
@@ -427,11 +431,21 @@ def _aged(
         "currency": report.currency.code,
         "buckets": list(report.labels),
         "count": report.count,
-        "after": name_cursor(report.after),
-        "next": link_to(request, after=name_cursor(report.after)),
+        "after": partner_cursor(report.after),
+        "next": link_to(request, after=partner_cursor(report.after)),
         "rows": rows,
         "totals": totals,
     }
+
+
+def _partner_position(cursor: str | None, order: str) -> tuple[str | Decimal, int] | None:
+    position = read_name_position(cursor)
+    if position is None or order == NAME:
+        return position
+    try:
+        return (Decimal(position[0]), position[1])
+    except InvalidOperation:
+        raise ValidationFailed(fields={"after": [_("This is no cursor of a page.")]}) from None
 
 
 @endpoint(

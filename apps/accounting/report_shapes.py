@@ -175,7 +175,7 @@ def cursor_of(position: tuple[datetime.date, int] | None) -> str | None:
     return f"{position[0].isoformat()}:{position[1]}" if position else None
 
 
-def name_cursor(position: tuple[str, int] | None) -> str | None:
+def partner_cursor(position: tuple[str | Decimal, int] | None) -> str | None:
     return f"{position[1]}:{position[0]}" if position else None
 
 

@@ -23,11 +23,13 @@ from apps.core.models import Currency
 
 RECEIVABLE, PAYABLE = "receivable", "payable"
 DUE, INVOICE = "due", "invoice"
+TOTAL, NAME = "total", "name"
 TYPES = {RECEIVABLE: AccountType.ASSET_RECEIVABLE.value, PAYABLE: AccountType.LIABILITY_PAYABLE.value}
 BUCKETS = 6  # not due, four of equal length, older
-NamePosition = tuple[str, int]
+PartnerPosition = tuple[str | Decimal, int]  # name or total, and partner; 0 for nobody
 ItemPosition = tuple[datetime.date, int]
 MOST = 10_000
+ZERO = Decimal(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +50,7 @@ class AgedRow:
 
 @dataclass(frozen=True, slots=True)
 class Aged:
-    """Partners by name and the sums over all; ``count`` partners have something open; ``after`` leads to the next page."""
+    """Partners, the largest or by name, and the sums over all; ``count`` partners have something open; ``after`` leads to the next page."""
 
     kind: str
     on: datetime.date
@@ -59,7 +61,7 @@ class Aged:
     totals: tuple[Decimal, ...]
     total: Decimal
     count: int
-    after: NamePosition | None
+    after: PartnerPosition | None
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -101,22 +103,22 @@ later AS MATERIALIZED (
     ) AS sides GROUP BY item
 )
 """
-# Open now, plus what later matchings took: an item of either kind may be in both, so the sums are added up.
-_OPEN = """
-open AS (
-    SELECT i.id, i.partner_id, {due} AS due, %(sign)s * i.residual AS residual, i.currency_id,
-           %(sign)s * i.residual_currency AS residual_currency
+# What is open now …
+_NOW = """
+    SELECT i.id, i.partner_id, {due} AS due, i.residual, i.currency_id, i.residual_currency
     FROM wanted w JOIN accounting_journalitem i
          ON i.posted AND NOT (i.residual = 0 AND i.residual_currency = 0)
             AND i.account_id = w.id AND i.company_id = ANY(%(companies)s) AND i.date <= %(on)s {partner}
     {joins}
+"""
+# … and what later matchings took. An item may be in both, so the sums are added up.
+_THEN = """
     UNION ALL
-    SELECT i.id, i.partner_id, {due}, %(sign)s * l.amount, i.currency_id, %(sign)s * l.currency
+    SELECT i.id, i.partner_id, {due}, l.amount, i.currency_id, l.currency
     FROM later l JOIN accounting_journalitem i ON i.id = l.item
     JOIN wanted w ON w.id = i.account_id
     {joins}
     WHERE i.posted AND i.company_id = ANY(%(companies)s) AND i.date <= %(on)s {partner}
-)
 """
 _WANTED = """
 wanted AS MATERIALIZED (
@@ -125,26 +127,33 @@ wanted AS MATERIALIZED (
 )
 """
 _BUCKET = "greatest(0, least(5, ceil((%(on)s::date - due) / %(days)s::numeric)::int))"
+# One pass over the open items: each is added to one bucket, and in its currency only when that is foreign.
 _PARTNERS = """
 , found AS MATERIALIZED (
-    SELECT coalesce(o.partner_id, 0) AS partner, {sums}, sum(o.residual) AS total,
-           min(o.currency_id) AS currency, max(o.currency_id) AS other_currency, sum(o.residual_currency) AS in_currency
-    FROM open o GROUP BY 1
-    HAVING sum(o.residual) <> 0 OR bool_or(o.residual <> 0)
+    SELECT * FROM (
+        SELECT o.partner_id, {sums}, min(o.currency_id) AS currency, max(o.currency_id) AS other_currency,
+               sum(o.residual_currency) FILTER (WHERE o.currency_id <> %(own_currency)s) AS in_currency
+        FROM open o GROUP BY 1
+    ) AS f WHERE {something}
 )
 (
-    SELECT f.partner, coalesce(p.complete_name, '') AS name, {rounded}, round(f.total, %(decimals)s), c.code,
-           round(f.in_currency, c.decimals::int)
-    FROM found f
-    LEFT JOIN contacts_partner p ON p.id = f.partner
+    SELECT coalesce(f.partner_id, 0) AS partner, coalesce(p.complete_name, '') AS name, {each}, c.code,
+           CASE WHEN c.id IS NOT NULL THEN round(%(sign)s * f.in_currency, c.decimals::int) END
+    FROM {page} AS f
+    LEFT JOIN contacts_partner p ON p.id = f.partner_id
     LEFT JOIN core_currency c ON c.id = f.currency AND f.currency = f.other_currency AND c.id <> %(own_currency)s
-    {position} ORDER BY name, f.partner LIMIT %(limit)s
+    {position} ORDER BY {order} LIMIT %(limit)s
 )
 UNION ALL
-SELECT NULL, '', {summed}, round(coalesce(sum(total), 0), %(decimals)s), NULL, count(*) FROM found
+SELECT NULL, '', {all}, NULL, count(*) FROM found
 """
+# The largest first: names are then joined to the rows of the page only.
+_LARGEST = """(
+    SELECT * FROM (SELECT *, %(sign)s * ({total}) AS total FROM found) AS every {position}
+    ORDER BY total DESC, coalesce(partner_id, 0) DESC LIMIT %(limit)s
+)"""
 _LIMITS = (
-    "o.due >= %(on)s",
+    "o.due >= %(on)s::date",
     *(
         f"o.due < %(on)s::date - {number} * %(days)s AND o.due >= %(on)s::date - {number + 1} * %(days)s"
         for number in range(BUCKETS - 2)
@@ -154,8 +163,10 @@ _LIMITS = (
 _SUMS = ", ".join(
     f"sum(o.residual) FILTER (WHERE {limits}) AS b{number}" for number, limits in enumerate(_LIMITS)
 )
-_ROUNDED = ", ".join(f"round(coalesce(f.b{number}, 0), %(decimals)s)" for number in range(BUCKETS))
-_SUMMED = ", ".join(f"round(coalesce(sum(b{number}), 0), %(decimals)s)" for number in range(BUCKETS))
+_SOMETHING = " OR ".join(f"f.b{number} <> 0" for number in range(BUCKETS))
+_TOTAL = " + ".join(f"coalesce(b{number}, 0)" for number in range(BUCKETS))
+_EACH = ", ".join(f"round(%(sign)s * coalesce(f.b{number}, 0), %(decimals)s)" for number in range(BUCKETS))
+_ALL = ", ".join(f"round(%(sign)s * coalesce(sum(b{number}), 0), %(decimals)s)" for number in range(BUCKETS))
 
 
 def aged(
@@ -167,24 +178,26 @@ def aged(
     days: int = 30,
     non_trade: bool = False,
     company_pks: Collection[int] | None = None,
+    order: str = TOTAL,
     limit: int | None = None,
-    after: NamePosition | None = None,
+    after: PartnerPosition | None = None,
 ) -> Aged:
     """What partners owe (``kind`` receivable) or are owed (payable) at the end of ``on``, by partner and in total.
 
     Late by one day is 1: an item due on the day is not due yet. ``by`` counts from the due date or from the date of the
-    invoice; ``days`` is the length of a bucket. Accounts marked as not from trade are left out unless ``non_trade``. Three
+    invoice; ``days`` is the length of a bucket; ``order`` puts the largest total or the first name on top. Accounts marked as not from trade are left out unless ``non_trade``. Three
     queries. Errors: as ``scope_of``; ``ValidationFailed`` for an unknown ``kind`` or ``by`` or a bucket below one day.
     """
+    if order not in (TOTAL, NAME):
+        raise ValidationFailed(fields={"order": [_("Choose total or name.")]})
     scope, parameters = _prepared(actor, kind, on, by, days, non_trade, company_pks)
     parameters |= {
         "limit": None if limit is None else limit + 1,
-        "name": after[0] if after else "",
-        "partner": after[1] if after else 0,
+        "key": after[0] if after else None,
+        "partner": after[1] if after else None,
     }
-    position = "WHERE (coalesce(p.complete_name, ''), f.partner) > (%(name)s, %(partner)s)" if after else ""
-    statement = _with_open(by) + _PARTNERS.format(
-        sums=_SUMS, rounded=_ROUNDED, summed=_SUMMED, position=position
+    statement = _with_open(by, parameters["later"]) + _PARTNERS.format(
+        sums=_SUMS, something=_SOMETHING, each=_EACH, all=_ALL, **_ordered(order, after is not None)
     )
     with connection.cursor() as cursor:
         cursor.execute(statement, parameters)
@@ -197,17 +210,38 @@ def aged(
         by=by,
         days=days,
         currency=scope.currency,
-        rows=tuple(
-            AgedRow(
-                row[0] or None, row[1], row[2 : 2 + BUCKETS], row[-3], row[-2], row[-1] if row[-2] else None
-            )
-            for row in rows
-        ),
+        rows=tuple(_aged_row(row) for row in rows),
         totals=last[2 : 2 + BUCKETS],
-        total=last[-3],
+        total=sum(last[2 : 2 + BUCKETS], ZERO),
         count=int(last[-1]),
-        after=(rows[-1][1], rows[-1][0]) if more else None,
+        after=_place(rows[-1], order) if more else None,
     )
+
+
+def _ordered(order: str, continued: bool) -> dict[str, str]:
+    """The parts of the statement that put partners in order and begin after a position."""
+    if order == NAME:
+        position = "(coalesce(p.complete_name, ''), coalesce(f.partner_id, 0)) > (%(key)s, %(partner)s)"
+        return {
+            "page": "found",
+            "position": f"WHERE {position}" if continued else "",
+            "order": "name, partner",
+        }
+    position = "WHERE (total, coalesce(partner_id, 0)) < (%(key)s, %(partner)s)" if continued else ""
+    return {
+        "page": _LARGEST.format(total=_TOTAL, position=position),
+        "position": "",
+        "order": "f.total DESC, partner DESC",
+    }
+
+
+def _place(row: tuple[Any, ...], order: str) -> PartnerPosition:
+    return (row[1] if order == NAME else sum(row[2 : 2 + BUCKETS], ZERO), row[0])
+
+
+def _aged_row(row: tuple[Any, ...]) -> AgedRow:
+    partner, name, *amounts, code, in_currency = row
+    return AgedRow(partner or None, name, tuple(amounts), sum(amounts, ZERO), code, in_currency)
 
 
 _ITEMS = f"""
@@ -216,8 +250,8 @@ _ITEMS = f"""
     FROM open GROUP BY id HAVING sum(residual) <> 0 OR sum(residual_currency) <> 0
 )
 SELECT i.id, i.entry_id, e.number, e.invoice_id, i.account_id, i.partner_id, i.company_id, i.date, o.due,
-       %(on)s::date - o.due, {_BUCKET}, round(%(sign)s * (i.debit - i.credit), %(decimals)s), round(o.residual, %(decimals)s),
-       c.code, round(o.residual_currency, c.decimals::int)
+       %(on)s::date - o.due, {_BUCKET}, round(%(sign)s * (i.debit - i.credit), %(decimals)s), round(%(sign)s * o.residual, %(decimals)s),
+       c.code, round(%(sign)s * o.residual_currency, c.decimals::int)
 FROM summed o
 JOIN accounting_journalitem i ON i.id = o.id
 JOIN accounting_journalentry e ON e.id = i.entry_id
@@ -259,18 +293,22 @@ def aged_items(
     if partner_pk is None and not any_partner:
         partner = "AND i.partner_id IS NULL"
     with connection.cursor() as cursor:
-        cursor.execute(_with_open(by, partner) + _ITEMS, parameters)
+        cursor.execute(_with_open(by, parameters["later"], partner) + _ITEMS, parameters)
         return [AgedItem(*row) for row in cursor.fetchall()]
 
 
-def _with_open(by: str, partner: str = "") -> str:
+def _with_open(by: str, later: bool, partner: str = "") -> str:
     """CTEs up to ``open(id, partner_id, due, residual, currency_id, residual_currency)``; an item may have two rows."""
     if by == INVOICE:
         due = "coalesce(v.date, i.date)"
         joins = "JOIN accounting_journalentry e ON e.id = i.entry_id LEFT JOIN accounting_invoice v ON v.id = e.invoice_id"
     else:
         due, joins = "coalesce(i.date_maturity, i.date)", ""
-    return f"WITH {_WANTED}, {_LATER}, " + _OPEN.format(due=due, joins=joins, partner=partner)
+    if later:
+        statement = f"WITH {_WANTED}, {_LATER}, open AS ({_NOW} {_THEN})"
+    else:
+        statement = f"WITH {_WANTED}, open AS ({_NOW})"
+    return statement.format(due=due, joins=joins, partner=partner)
 
 
 def _prepared(
@@ -295,7 +333,7 @@ def _prepared(
     return scope, {
         "companies": list(scope.company_pks),
         "tree": scope.tree,
-        "family": family_of(scope),
+        **_later(scope, on),
         "type": TYPES[kind],
         "sign": 1 if kind == RECEIVABLE else -1,
         "non_trade": non_trade,
@@ -306,13 +344,20 @@ def _prepared(
     }
 
 
-def family_of(scope: Scope) -> list[int]:
-    """All companies of the trees that the scope is in: a branch's item may be matched in the company of another."""
-    statement = """
-        WITH RECURSIVE down(id) AS (
-            SELECT unnest(%s::bigint[]) UNION SELECT c.id FROM access_company c JOIN down ON c.parent_id = down.id
-        ) SELECT id FROM down ORDER BY id
-    """
+_FAMILY = """
+WITH RECURSIVE down(id) AS (
+    SELECT unnest(%s::bigint[]) UNION SELECT c.id FROM access_company c JOIN down ON c.parent_id = down.id
+), family(ids) AS (
+    SELECT array_agg(id ORDER BY id) FROM down
+)
+SELECT ids, EXISTS (SELECT 1 FROM accounting_partialmatch m WHERE m.company_id = ANY(ids) AND m.date > %s) FROM family
+"""
+
+
+def _later(scope: Scope, on: datetime.date) -> dict[str, Any]:
+    """Whether anything was matched after a day, in all companies of the trees that the scope is in: a branch's item may be
+    matched in the company of another. Usually nothing was, and then open items are all that is read."""
     with connection.cursor() as cursor:
-        cursor.execute(statement, [sorted({line[-1] for line in scope.lines.values()})])
-        return [row[0] for row in cursor.fetchall()]
+        cursor.execute(_FAMILY, [sorted({line[-1] for line in scope.lines.values()}), on])
+        family, later = cursor.fetchone() or ([], False)
+    return {"family": family, "later": later}

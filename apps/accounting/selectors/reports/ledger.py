@@ -10,7 +10,15 @@ from django.db import connection
 
 from apps.accounting.constants import RESULT_TYPES
 from apps.accounting.models import Account
-from apps.accounting.selectors.reports.paging import PAGE, Page, Position, Source, Window, read_page
+from apps.accounting.selectors.reports.paging import (
+    PAGE,
+    Page,
+    Position,
+    Source,
+    Window,
+    companies_source,
+    read_page,
+)
 from apps.accounting.selectors.reports.scope import DAY, Scope, account_of, check_period, scope_of
 from apps.accounting.selectors.reports.sums import cut_list, moves
 from apps.accounting.selectors.reports.trial import Figures
@@ -67,7 +75,7 @@ def general_ledger(
         date_from=date_from,
         date_to=date_to,
         figures=figures,
-        page=read_page(scope, _source(scope, account_pk), window, figures.initial),
+        page=read_page(_source(scope, account_pk), window, figures.initial),
     )
 
 
@@ -75,6 +83,7 @@ def _figures(scope: Scope, account: Account, since: datetime.date, until: dateti
     starts = scope.year_starts(since)
     parameters = {
         **cut_list({pk: (starts[pk], since, until + DAY) for pk in scope.company_pks}).parameters(),
+        "tree": scope.tree,
         "account": account.pk,
         "left_out": list(scope.left_out),
         "result": account.type in RESULT_TYPES,
@@ -88,7 +97,7 @@ def _figures(scope: Scope, account: Account, since: datetime.date, until: dateti
 
 def _source(scope: Scope, account_pk: int) -> Source:
     return Source(
-        sources="unnest(%(companies)s::bigint[]) AS s(company)",
+        sources=companies_source(scope),
         condition="i.account_id = %(account)s AND i.company_id = s.company",
         parameters={
             "companies": list(scope.company_pks),

@@ -6,12 +6,13 @@ import datetime
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
+from operator import itemgetter
+from typing import Any, NamedTuple
 
 from django.db import connection
 from django.utils.translation import gettext as _
 
-from apps.accounting.selectors.reports.scope import DAY, Scope
+from apps.accounting.selectors.reports.scope import Scope
 from apps.accounting.selectors.reports.sums import month_start, next_month
 from apps.core.errors import ValidationFailed
 
@@ -21,9 +22,8 @@ Position = tuple[datetime.date, int]
 ZERO = Decimal(0)
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
-    """One item in a ledger; ``balance`` is the running one, after the item."""
+class Line(NamedTuple):
+    """One item in a ledger; ``balance`` is the running one, after the item. A tuple, because pages may have thousands."""
 
     pk: int
     date: datetime.date
@@ -85,10 +85,8 @@ class Window:
 # The innermost select walks an index in the order of the page and stops at the limit; names are joined to its rows only.
 _PAGE = """
 SELECT i.id, i.date, i.entry_id, CASE WHEN e.revision > 0 THEN e.number || '-' || e.revision ELSE e.number END, j.code,
-       i.account_id, i.partner_id, coalesce(p.complete_name, ''), i.name, round(i.debit, {decimals}),
-       round(i.credit, {decimals}), c.code, round(i.amount_currency, c.decimals::int), i.date_maturity,
-       round(i.residual, {decimals}), i.matching_number, i.company_id,
-       round(%(opening)s::numeric + sum(i.debit - i.credit) OVER (ORDER BY i.date, i.id), {decimals})
+       i.account_id, i.partner_id, coalesce(p.complete_name, ''), i.name, i.debit, i.credit, c.code, i.amount_currency,
+       i.date_maturity, i.residual, i.matching_number, i.company_id
 FROM (
     SELECT x.* FROM {sources} CROSS JOIN LATERAL (
         SELECT i.* FROM accounting_journalitem i
@@ -100,8 +98,14 @@ JOIN accounting_journalentry e ON e.id = i.entry_id
 JOIN accounting_journal j ON j.id = i.journal_id
 JOIN core_currency c ON c.id = i.currency_id
 LEFT JOIN contacts_partner p ON p.id = i.partner_id
-ORDER BY i.date, i.id
 """
+
+
+def companies_source(scope: Scope) -> str:
+    """The row source of the companies: of a single one it is a constant, so that an index gives its rows in order."""
+    if len(scope.company_pks) == 1:
+        return f"(SELECT {int(scope.company_pks[0])}::bigint AS company) AS s"
+    return "unnest(%(companies)s::bigint[]) AS s(company)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,9 +121,9 @@ class Source:
     balances_condition: str = ""
 
 
-def read_page(scope: Scope, source: Source, window: Window, initial: Decimal) -> Page:
+def read_page(source: Source, window: Window, initial: Decimal) -> Page:
     """A page of the period; ``initial`` is the balance before ``date_from``. Two queries, one for the first page."""
-    rows = _rows(scope, source, window, ZERO)
+    rows = _rows(source, window)
     has_more = len(rows) > window.limit
     if has_more:
         rows = rows[1:] if window.backwards else rows[: window.limit]
@@ -128,19 +132,20 @@ def read_page(scope: Scope, source: Source, window: Window, initial: Decimal) ->
     first: Position = (rows[0][1], rows[0][0])
     at_start = window.after is None and not (window.backwards and has_more)
     opening = initial if at_start else initial + _movement(source, window.date_from, first)
-    # Running sums started at zero on the first row that was read, which a page read backwards may have dropped.
-    shift = opening - (rows[0][-1] - rows[0][9] + rows[0][10])
-    lines = tuple(Line(*row[:-1], row[-1] + shift) for row in rows)  # type: ignore[call-arg]
+    lines, balance = [], opening
+    for row in rows:
+        balance += row[9] - row[10]
+        lines.append(Line(*row, balance))  # type: ignore[call-arg]
     more_after = window.before is not None or (has_more and not window.backwards)
     return Page(
         opening=opening,
-        lines=lines,
+        lines=tuple(lines),
         after=lines[-1].position if more_after else None,
         before=None if at_start else first,
     )
 
 
-def _rows(scope: Scope, source: Source, window: Window, opening: Decimal) -> list[tuple[Any, ...]]:
+def _rows(source: Source, window: Window) -> list[tuple[Any, ...]]:
     position = ""
     if window.after is not None:
         position = "AND (i.date, i.id) > (%(at_date)s, %(at_id)s)"
@@ -153,7 +158,6 @@ def _rows(scope: Scope, source: Source, window: Window, opening: Decimal) -> lis
         position=position,
         more=source.more,
         way="DESC" if window.backwards else "ASC",
-        decimals=int(scope.currency.decimals),
     )
     parameters = {
         **source.parameters,
@@ -162,11 +166,12 @@ def _rows(scope: Scope, source: Source, window: Window, opening: Decimal) -> lis
         "at_date": at[0],
         "at_id": at[1],
         "limit": window.limit + 1,
-        "opening": opening,
     }
     with connection.cursor() as cursor:
         cursor.execute(statement, parameters)
-        return cursor.fetchall()
+        rows = cursor.fetchall()
+    rows.sort(key=itemgetter(1, 0))  # joins keep no order, and rows that come in order cost nothing to sort
+    return rows
 
 
 _ITEMS = """
@@ -224,6 +229,3 @@ def _items(source: Source, since: str, until: str) -> str:
     return _ITEMS.format(
         sources=source.sources, condition=source.condition, since=since, until=until, more=source.more
     )
-
-
-__all__ = ["DAY", "MOST", "PAGE", "Line", "Page", "Position", "Source", "Window", "read_page"]

@@ -10,7 +10,15 @@ from typing import Any
 from django.db import connection
 
 from apps.accounting.constants import PARTNER_TYPES, AccountType
-from apps.accounting.selectors.reports.paging import PAGE, Page, Position, Source, Window, read_page
+from apps.accounting.selectors.reports.paging import (
+    PAGE,
+    Page,
+    Position,
+    Source,
+    Window,
+    companies_source,
+    read_page,
+)
 from apps.accounting.selectors.reports.scope import DAY, Scope, check_period, scope_of
 from apps.accounting.selectors.reports.sums import SCOPE, SIDES, cut_list, in_order
 from apps.accounting.selectors.reports.trial import Figures
@@ -160,7 +168,7 @@ def partner_lines(
         partner_pk=partner_pk,
         currency=scope.currency,
         figures=figures,
-        page=read_page(scope, source, window, figures.initial),
+        page=read_page(source, window, figures.initial),
     )
 
 
@@ -197,7 +205,7 @@ def _source(scope: Scope, partner_pk: int | None, types: list[str], *, open_only
         "AND a.company_id = ANY(%(tree)s))"
     )
     return Source(
-        sources="unnest(%(companies)s::bigint[]) AS s(company)",
+        sources=companies_source(scope),
         condition=f"i.company_id = s.company AND {of_partner} AND {on_accounts}",
         parameters={
             "companies": list(scope.company_pks),

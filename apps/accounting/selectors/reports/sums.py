@@ -97,20 +97,23 @@ scope AS MATERIALIZED (
 # An edge below cut k belongs to section k - 1 and not to section k; there is no section 3.
 SIDES = "CROSS JOIN LATERAL (VALUES (e.cut - 1, e.sign), (e.cut, -e.sign)) AS v(section, sign)"
 
+# Account by account, because the index of balances begins with it and holds the sums: no row of the table is visited.
 _BY_ACCOUNT = """
-SELECT b.account_id, (b.month >= s.m1)::int + (b.month >= s.m2)::int AS section, sum(b.debit) AS debit, sum(b.credit) AS credit
-FROM scope s JOIN accounting_periodbalance b ON b.company_id = s.company AND b.month < s.m3 {account}
-GROUP BY 1, 2
-UNION ALL
-SELECT x.account_id, v.section, v.sign * t.debit, v.sign * t.credit
-FROM edge e
+SELECT a.id, t.section, t.debit, t.credit
+FROM scope s
+JOIN accounting_account a ON a.company_id = ANY(%(tree)s) {account}
 CROSS JOIN LATERAL (
-    SELECT DISTINCT b.account_id FROM accounting_periodbalance b
-    WHERE b.company_id = e.company AND b.month = date_trunc('month', e.since)::date {account}
-) AS x
+    SELECT (b.month >= s.m1)::int + (b.month >= s.m2)::int AS section, sum(b.debit) AS debit, sum(b.credit) AS credit
+    FROM accounting_periodbalance b
+    WHERE b.account_id = a.id AND b.company_id = s.company AND b.month < s.m3 GROUP BY 1
+) AS t
+UNION ALL
+SELECT a.id, v.section, v.sign * t.debit, v.sign * t.credit
+FROM edge e
+JOIN accounting_account a ON a.company_id = ANY(%(tree)s) {account}
 CROSS JOIN LATERAL (
     SELECT sum(i.debit) AS debit, sum(i.credit) AS credit FROM accounting_journalitem i
-    WHERE i.posted AND i.account_id = x.account_id AND i.company_id = e.company AND i.date >= e.since AND i.date < e.until
+    WHERE i.posted AND i.account_id = a.id AND i.company_id = e.company AND i.date >= e.since AND i.date < e.until
 ) AS t
 {sides} WHERE v.section < 3 AND t.debit IS NOT NULL
 """
@@ -119,7 +122,7 @@ UNION ALL
 SELECT b.account_id, (b.date >= s.d1)::int + (b.date >= s.d2)::int, -sum(b.debit), -sum(b.credit)
 FROM scope s
 JOIN accounting_journalentry n ON n.journal_id = ANY(%(left_out)s) AND n.company_id = s.company AND n.date < s.d3
-JOIN accounting_journalitem b ON b.entry_id = n.id AND b.posted {account}
+JOIN accounting_journalitem b ON b.entry_id = n.id AND b.posted {item}
 GROUP BY 1, 2
 """
 
@@ -127,12 +130,11 @@ GROUP BY 1, 2
 def moves(scope: Scope, *, one_account: bool = False) -> str:
     """CTEs ``scope``, ``edge`` and ``moves(account_id, section, debit, credit)``; several rows an account and section.
 
-    Parameters: those of ``CutList.parameters``, ``left_out``, and ``account`` with ``one_account``.
+    Parameters: those of ``CutList.parameters``, ``tree`` and ``left_out`` of the scope, and ``account`` with ``one_account``.
     """
-    account = "AND b.account_id = %(account)s" if one_account else ""
-    body = _BY_ACCOUNT.format(account=account, sides=SIDES)
+    body = _BY_ACCOUNT.format(account="AND a.id = %(account)s" if one_account else "", sides=SIDES)
     if scope.left_out:
-        body += _LEFT_OUT.format(account=account)
+        body += _LEFT_OUT.format(item="AND b.account_id = %(account)s" if one_account else "")
     return f"WITH {SCOPE}, moves(account_id, section, debit, credit) AS ({body})"
 
 

@@ -158,6 +158,7 @@ def _rows(
 ) -> list[tuple[int, str, str, str, Decimal, Decimal, Decimal, Decimal]]:
     parameters = {
         **cut_list(cuts).parameters(),
+        "tree": scope.tree,
         "left_out": list(scope.left_out),
         "decimals": scope.currency.decimals,
         "result_types": in_order(RESULT_TYPES),
