@@ -152,7 +152,11 @@ def candidates(
     seen = set(
         visible(JournalItem, actor).filter(pk__in=[row[0] for row in rows]).values_list("pk", flat=True)
     )
-    return [Candidate(*row[:8], tuple(row[8]), tuple(row[9])) for row in rows if row[0] in seen]
+    return [
+        Candidate(pk, company, partner, currency, left, day, due, number, tuple(texts), tuple(digits))
+        for pk, company, partner, currency, left, day, due, number, texts, digits in rows
+        if pk in seen
+    ]
 
 
 def promises(journal_pks: Collection[int], *, actor: Actor) -> list[Promise]:
@@ -162,9 +166,18 @@ def promises(journal_pks: Collection[int], *, actor: Actor) -> list[Promise]:
         rows = cursor.fetchall()
     seen = set(visible(Payment, actor).filter(pk__in=[row[0] for row in rows]).values_list("pk", flat=True))
     return [
-        Promise(*row[:7], frozenset(text for text in row[7] if len(text) >= 4))
-        for row in rows
-        if row[0] in seen
+        Promise(
+            pk,
+            journal,
+            currency,
+            amount,
+            direction,
+            partner,
+            number,
+            frozenset(t for t in texts if len(t) >= 4),
+        )
+        for pk, journal, currency, amount, direction, partner, number, texts in rows
+        if pk in seen
     ]
 
 

@@ -36,7 +36,8 @@ class ReconcileRuleService(RecordService[ReconcileRule]):
                 errors["label_text"] = [_("Say which text the label is compared with.")]
             elif record.label_test == tests.REGEX and not _is_pattern(record.label_text):
                 errors["label_text"] = [_("This is no pattern.")]
-            if None not in (record.amount_min, record.amount_max) and record.amount_min > record.amount_max:
+            low, high = record.amount_min, record.amount_max
+            if low is not None and high is not None and low > high:
                 errors["amount_max"] = [_("The upper amount is below the lower one.")]
             percent = record.amount_type == ReconcileRule.AmountType.PERCENT
             if record.amount_value <= 0 or (percent and record.amount_value > 100):
