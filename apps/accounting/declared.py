@@ -278,34 +278,95 @@ MENU: tuple[MenuItem, ...] = (
         sequence=56,
     ),
     MenuItem(
-        _("Chart of accounts"), "accounting.Account", icon="account_tree", group=CONFIGURATION, sequence=10
+        _("Chart of accounts"),
+        "accounting.Account",
+        icon="account_tree",
+        group=CONFIGURATION,
+        role=ROLE_AUDITOR,
+        sequence=10,
     ),
-    MenuItem(_("Journals"), "accounting.Journal", icon="auto_stories", group=CONFIGURATION, sequence=12),
-    MenuItem(_("Taxes"), "accounting.Tax", icon="percent", group=CONFIGURATION, sequence=14),
+    MenuItem(
+        _("Journals"),
+        "accounting.Journal",
+        icon="auto_stories",
+        group=CONFIGURATION,
+        role=ROLE_AUDITOR,
+        sequence=12,
+    ),
+    MenuItem(
+        _("Taxes"), "accounting.Tax", icon="percent", group=CONFIGURATION, role=ROLE_AUDITOR, sequence=14
+    ),
     MenuItem(
         _("Fiscal positions"),
         "accounting.FiscalPosition",
         icon="swap_horiz",
         group=CONFIGURATION,
+        role=ROLE_AUDITOR,
         sequence=16,
     ),
     MenuItem(
-        _("Payment terms"), "accounting.PaymentTerm", icon="event_repeat", group=CONFIGURATION, sequence=18
-    ),
-    MenuItem(_("Cash roundings"), "accounting.CashRounding", icon="toll", group=CONFIGURATION, sequence=20),
-    MenuItem(
-        _("Partner terms"), "accounting.PartnerTerms", icon="handshake", group=CONFIGURATION, sequence=22
-    ),
-    MenuItem(_("Account groups"), "accounting.AccountGroup", icon="folder", group=CONFIGURATION, sequence=24),
-    MenuItem(_("Tax groups"), "accounting.TaxGroup", icon="folder", group=CONFIGURATION, sequence=26),
-    MenuItem(
-        _("Reconciliation rules"), "accounting.ReconcileRule", icon="rule", group=CONFIGURATION, sequence=28
+        _("Payment terms"),
+        "accounting.PaymentTerm",
+        icon="event_repeat",
+        group=CONFIGURATION,
+        role=ROLE_AUDITOR,
+        sequence=18,
     ),
     MenuItem(
-        _("Fiscal years"), "accounting.FiscalYear", icon="calendar_month", group=CONFIGURATION, sequence=30
+        _("Cash roundings"),
+        "accounting.CashRounding",
+        icon="toll",
+        group=CONFIGURATION,
+        role=ROLE_AUDITOR,
+        sequence=20,
     ),
     MenuItem(
-        _("Lock exceptions"), "accounting.LockException", icon="lock_open", group=CONFIGURATION, sequence=32
+        _("Partner terms"),
+        "accounting.PartnerTerms",
+        icon="handshake",
+        group=CONFIGURATION,
+        role=ROLE_AUDITOR,
+        sequence=22,
+    ),
+    MenuItem(
+        _("Account groups"),
+        "accounting.AccountGroup",
+        icon="folder",
+        group=CONFIGURATION,
+        role=ROLE_AUDITOR,
+        sequence=24,
+    ),
+    MenuItem(
+        _("Tax groups"),
+        "accounting.TaxGroup",
+        icon="folder",
+        group=CONFIGURATION,
+        role=ROLE_AUDITOR,
+        sequence=26,
+    ),
+    MenuItem(
+        _("Reconciliation rules"),
+        "accounting.ReconcileRule",
+        icon="rule",
+        group=CONFIGURATION,
+        role=ROLE_AUDITOR,
+        sequence=28,
+    ),
+    MenuItem(
+        _("Fiscal years"),
+        "accounting.FiscalYear",
+        icon="calendar_month",
+        group=CONFIGURATION,
+        role=ROLE_AUDITOR,
+        sequence=30,
+    ),
+    MenuItem(
+        _("Lock exceptions"),
+        "accounting.LockException",
+        icon="lock_open",
+        group=CONFIGURATION,
+        role=ROLE_AUDITOR,
+        sequence=32,
     ),
     MenuItem(
         _("Accounting settings"),
@@ -313,6 +374,7 @@ MENU: tuple[MenuItem, ...] = (
         url_name="admin:accounting_settings",
         icon="settings",
         group=CONFIGURATION,
+        role=ROLE_AUDITOR,
         sequence=40,
     ),
 )

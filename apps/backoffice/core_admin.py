@@ -19,9 +19,11 @@ from django.utils.translation import gettext_lazy
 from unfold import widgets
 from unfold.decorators import display
 
-from apps.backoffice.base import Button, RecordAdmin, RecordInline, backoffice, record_url
+from apps.backoffice.base import Button, RecordAdmin, RecordInline, Tab, backoffice, record_url
 from apps.backoffice.forms import RecordForm
 from apps.backoffice.rights import actor_of
+from apps.backoffice.services import TASK
+from apps.core.actor import Actor
 from apps.core.custom_fields import models_with_custom_fields
 from apps.core.models import (
     Country,
@@ -267,6 +269,21 @@ class JobRunAdmin(ReadOnlyAdmin):
         live = record.state in (JobRun.State.QUEUED, JobRun.State.RUNNING)
         return {**super().form_context(request, record), "follow_live": live}
 
+    def get_tabs(self, request: HttpRequest, record: JobRun) -> list[Tab]:
+        """For an action on many records: what became of each, refusals first."""
+        context = outcomes_of(record, actor_of(request))
+        if context is None:
+            return []
+        return [
+            Tab(
+                key="outcomes",
+                title=_("Results"),
+                template="backoffice/includes/outcomes.html",
+                context=context,
+                count=context["done"] + context["failed"],
+            )
+        ]
+
     @display(description=gettext_lazy("State"), ordering="state")
     def state_chip(self, run: JobRun) -> SafeString:
         return chip(run.get_state_display(), STATE_TONES.get(JobRun.State(run.state), ""))
@@ -296,6 +313,31 @@ class JobRunAdmin(ReadOnlyAdmin):
     @display(description=gettext_lazy("Result"))
     def result_text(self, run: JobRun) -> SafeString:
         return monospace(pretty(run.result))
+
+
+OUTCOMES = 500  # records that are named; the log names every refusal
+
+
+def outcomes_of(run: JobRun, actor: Actor) -> dict[str, Any] | None:
+    """What became of the records of an action on many, as far as the reader sees them. One query."""
+    if run.task != TASK or not isinstance(run.result, dict) or "refused" not in run.result:
+        return None
+    model = apps.get_model(run.inputs["model"])
+    refused = dict(run.result["refused"])
+    pks = list(refused)[:OUTCOMES]
+    pks += [pk for pk in run.inputs["pks"] if pk not in refused][: max(0, OUTCOMES - len(pks))]
+    names = {record.pk: str(record) for record in visible(model, actor).filter(pk__in=pks)}
+    outcomes = [
+        {
+            "title": names.get(pk) or f"{model._meta.verbose_name} {pk}",
+            "url": record_url(model, pk) if pk in names else "",
+            "error": refused.get(pk, ""),
+        }
+        for pk in pks
+    ]
+    failed = int(run.result.get("refused_count", len(refused)))
+    done = int(run.result["done"])
+    return {"outcomes": outcomes, "done": done, "failed": failed, "more": done + failed - len(outcomes)}
 
 
 def monospace(text: str) -> SafeString:

@@ -7,6 +7,7 @@ interface. What the service refuses comes back into the same form with everythin
 from __future__ import annotations
 
 from collections.abc import Mapping
+from decimal import Decimal
 from types import MappingProxyType
 from typing import Any, ClassVar
 
@@ -19,6 +20,7 @@ from apps.backoffice.fields import _LinkFieldMixin, custom_initial
 from apps.core.errors import BusinessError
 from apps.core.extensions import accessor
 from apps.core.models import CustomField, ExtensionModel
+from apps.core.money import plain_number
 
 VERSION_FIELD = "erp_version"
 CUSTOM, EXT = "custom__", "ext__"
@@ -39,6 +41,8 @@ class RecordForm(forms.ModelForm):
     custom_definitions: ClassVar[dict[str, CustomField]] = {}
     extension_fields: ClassVar[dict[str, tuple[type[ExtensionModel], str]]] = {}
     refusal: ClassVar[FormRefused | None] = None
+    # In a table the head of the column is the only label that is drawn: inputs then carry their names themselves.
+    in_table: ClassVar[bool] = False
     # Lists of rows that the record's service writes with it, by name; put here by the admin before saving.
     nested_values: Mapping[str, list[dict[str, Any]]] = MappingProxyType({})
 
@@ -49,7 +53,12 @@ class RecordForm(forms.ModelForm):
             for name, value in self._stored(instance).items():
                 initial.setdefault(name, value)
         super().__init__(*args, initial=initial, **kwargs)
+        for name, value in self.initial.items():
+            if isinstance(value, Decimal):  # 21, not 21.000000
+                self.initial[name] = plain_number(value)
         for name, field in self.fields.items():
+            if self.in_table and not field.widget.is_hidden:
+                field.widget.attrs.setdefault("aria-label", str(field.label or name))
             if isinstance(field, _LinkFieldMixin) and instance is not None and not instance._state.adding:
                 stored = self.initial.get(name)
                 many = stored if isinstance(stored, list | tuple | models.QuerySet) else [stored]

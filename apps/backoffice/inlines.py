@@ -144,7 +144,10 @@ class _RecordInlineMixin(RecordFieldsMixin):
         return [*declared, *sorted(locked - set(declared))]
 
     def get_formset(self, request: HttpRequest, obj: Any = None, **kwargs: Any) -> type[BaseInlineFormSet]:
-        attributes: dict[str, Any] = {"refusal": getattr(request, "form_refusal", None)}
+        attributes: dict[str, Any] = {
+            "refusal": getattr(request, "form_refusal", None),
+            "in_table": isinstance(self, TabularInline),
+        }
         if self._versioned():
             attributes[VERSION_FIELD] = version_field()
         kwargs.setdefault("form", type("InlineRecordForm", (self.form,), attributes))

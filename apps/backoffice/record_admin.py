@@ -302,7 +302,7 @@ class RecordAdmin(PanelsMixin, ActionsMixin, ExportMixin, RecordFieldsMixin, Mod
         return made
 
     def get_changelist_form(self, request: HttpRequest, **kwargs: Any) -> Any:
-        attributes: dict[str, Any] = {"actor": actor_of(request)}
+        attributes: dict[str, Any] = {"actor": actor_of(request), "in_table": True}
         kwargs.setdefault("form", type("ListRecordForm", (RecordForm,), attributes))
         return super().get_changelist_form(request, **kwargs)
 

@@ -41,23 +41,32 @@ function show(grid) {
     line.closest("tr").classList.toggle("is-off", found.balance !== 0n);
 }
 
-const columns = [
+const all = [
     choosing(
-        { name: "account", title: titles.account, type: "choice", width: "15rem" },
+        { name: "account", title: titles.account, type: "choice", width: "12rem" },
         config.accounts, config.accountLabels,
         config.accountsComplete ? localSource(config.accounts) : remoteSource(config.accountsUrl),
     ),
-    choosing({ name: "partner", title: titles.partner, type: "choice", width: "12rem" }, [], config.partnerLabels, remoteSource(config.partnersUrl)),
+    choosing({ name: "partner", title: titles.partner, type: "choice", width: "10rem" }, [], config.partnerLabels, remoteSource(config.partnersUrl)),
     { name: "name", title: titles.name, type: "text", wide: true },
-    { name: "debit", title: titles.debit, type: "number", width: "8rem", decimals: config.decimals, blankZero: true, edited: only("debit") },
-    { name: "credit", title: titles.credit, type: "number", width: "8rem", decimals: config.decimals, blankZero: true, edited: only("credit") },
-    choosing({ name: "taxes", title: titles.taxes, type: "choices", width: "9rem" }, config.taxes, config.taxLabels, localSource(config.taxes)),
-    { name: "amount_currency", title: titles.amount_currency, type: "number", width: "8rem", blankZero: true, empty: "" },
-    choosing({ name: "currency", title: titles.currency, type: "choice", width: "5.5rem" }, config.currencies, {}, localSource(config.currencies)),
+    { name: "debit", title: titles.debit, type: "number", width: "7rem", decimals: config.decimals, blankZero: true, edited: only("debit") },
+    { name: "credit", title: titles.credit, type: "number", width: "7rem", decimals: config.decimals, blankZero: true, edited: only("credit") },
+    choosing({ name: "taxes", title: titles.taxes, type: "choices", width: "7.5rem" }, config.taxes, config.taxLabels, localSource(config.taxes)),
+    { name: "amount_currency", title: titles.amount_currency, type: "number", width: "7rem", blankZero: true, empty: "" },
+    choosing({ name: "currency", title: titles.currency, type: "choice", width: "4.5rem" }, config.currencies, {}, localSource(config.currencies)),
     { name: "date_maturity", title: titles.date_maturity, type: "date", width: "9rem" },
 ];
 if (config.readonly) {
-    columns.push({ name: "matching_number", title: titles.matching_number, type: "text", width: "6rem", link: (row) => row.values.matching_number ? `${config.itemsUrl}?matching_number=${encodeURIComponent(row.values.matching_number)}` : "" });
+    all.push({ name: "matching_number", title: titles.matching_number, type: "text", width: "6rem", link: (row) => row.values.matching_number ? `${config.itemsUrl}?matching_number=${encodeURIComponent(row.values.matching_number)}` : "" });
+}
+
+/* Currencies and due dates take room; they are shown when an item has them or somebody asks. */
+const MORE = ["amount_currency", "currency", "date_maturity"];
+const button = document.querySelector("[data-more-columns]");
+let wide = config.rows.some((row) => row.values.date_maturity || (row.values.currency && row.values.currency !== config.companyCurrency));
+
+function columnsNow() {
+    return wide ? all : all.filter((column) => !MORE.includes(column.name));
 }
 
 /* A new item takes the text and the partner of the one before, and the amount that is missing. */
@@ -75,10 +84,18 @@ function blank(grid) {
 }
 
 const grid = new Grid(document.querySelector("[data-grid]"), {
-    ...config, columns, blank, everything: true,
+    ...config, columns: columnsNow(), blank, everything: true,
     changed: () => show(grid),
 });
 show(grid);
+if (button) {
+    button.hidden = wide;
+    button.addEventListener("click", () => {
+        wide = true;
+        button.hidden = true;
+        grid.setColumns(columnsNow());
+    });
+}
 if (!config.readonly) {
     document.querySelector("[data-grid]").dataset.after = "[data-add-line]";
     sendWith(form, grid);

@@ -19,6 +19,15 @@ export class Grid {
         this.frame = 0;
         this.build();
         this.draw();
+        window.addEventListener("resize", () => { this.height = 0; this.later(); });
+    }
+
+    /* Show other columns than before; what was typed stays. */
+    setColumns(columns) {
+        this.columns = columns;
+        this.height = 0;
+        this.build();
+        this.draw(true);
     }
 
     hold(row) {
@@ -65,7 +74,6 @@ export class Grid {
         this.live.setAttribute("aria-live", "polite");
         this.root.append(this.scroll, this.live);
         this.scroll.addEventListener("scroll", () => this.later());
-        window.addEventListener("resize", () => { this.height = 0; this.later(); });
         if (!this.readonly) {
             this.body.addEventListener("keydown", (event) => this.key(event));
             this.body.addEventListener("input", (event) => this.typed(event));

@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from apps.accounting.constants import BANK_LIKE, InvoiceType, JournalType
-from apps.accounting.models import Invoice, JournalEntry, Payment, StatementLine
+from apps.accounting.models import Invoice, JournalEntry, JournalItem, Payment, StatementLine
 from apps.accounting.screens.money import money
 from apps.accounting.selectors.locks import today_of
 from apps.accounting.selectors.screens import JournalFigures, journal_figures
@@ -34,7 +34,7 @@ TRADE = {JournalType.SALE: InvoiceType.CUSTOMER_INVOICE, JournalType.PURCHASE: I
 def dashboard_page(request: HttpRequest) -> HttpResponseBase:
     """Drafts to validate, unpaid, late, and balances by journal."""
     actor = actor_of(request)
-    actor.require(Invoice, "view")
+    actor.require(JournalItem, "view")
     on = today_of(actor)
     cards = [journal_card(figures, actor, on.isoformat()) for figures in journal_figures(actor, on)]
     context = {**site.each_context(request), "title": _("Accounting"), "cards": cards}
