@@ -183,8 +183,11 @@ ENTRY_CHECK = """
     END IF;
 
     IF e.chain_index > 1 THEN
+        -- Asked for as a range in its order: the index of the chain is then the only cheap way, also when the statistics
+        -- know of few rows and any index that begins with the journal would look as good.
         SELECT p.hash INTO previous FROM accounting_journalentry p
-        WHERE p.journal_id = e.journal_id AND p.chain_index = e.chain_index - 1;
+        WHERE p.journal_id = e.journal_id AND p.chain_index BETWEEN e.chain_index - 1 AND e.chain_index - 1
+        ORDER BY p.chain_index LIMIT 1;
     END IF;
     IF previous IS NULL OR e.chain_index < 1
        OR e.digest <> accounting_sha256(accounting_entry_payload(

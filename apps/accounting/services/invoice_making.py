@@ -44,6 +44,12 @@ from apps.core.records import SPECIAL, Values
 
 FIELDS: dict[str, models.Field[Any, Any]] = {f.name: f for f in Invoice._meta.concrete_fields}
 LINKS = frozenset(name for name, f in FIELDS.items() if isinstance(f, models.ForeignKey))
+ATTRIBUTE = {name: f.attname for name, f in FIELDS.items()}
+#: What a new record has in the order of its fields, and which of it no two records may share.
+DEFAULTS = {f.attname: f.get_default() for f in FIELDS.values()}
+FRESH: dict[str, type] = {
+    name: type(value) for name, value in DEFAULTS.items() if isinstance(value, dict | list)
+}
 #: Links that are read with everything else; the others are looked up on their own when given.
 READ_LINKS = frozenset(
     {
@@ -342,7 +348,9 @@ def default_bank_account(values: Mapping[str, Any], setup: DocumentSetup) -> int
         accounts = setup.own_bank_accounts.get(values["company"], [])
     else:
         partner = setup.partners.get(values.get("partner") or 0)
-        accounts = setup.bank_accounts_of.get(partner.commercial_entity_id, []) if partner is not None else []
+        accounts = (
+            setup.bank_accounts_of.get(partner.commercial_entity_id or 0, []) if partner is not None else []
+        )
     fitting = [account for account in accounts if setup.usable(account, values["company"])]
     in_currency = [account for account in fitting if account.currency_id in (None, values["currency"])]
     return next((account.pk for account in in_currency or fitting), None)
@@ -559,12 +567,12 @@ class LineChecker:
 # ------------------------------------------------------------------------------------------------------------- records
 def build(making: Making, actor: Actor, custom: Values) -> Invoice:
     """The unsaved record of completed values."""
-    plain = {
-        (FIELDS[name].attname if name in LINKS else name): value
-        for name, value in making.values.items()
-        if name not in SPECIAL
-    }
-    record = Invoice(**plain)
+    plain = {**DEFAULTS, **{name: kind() for name, kind in FRESH.items()}}
+    for name, value in making.values.items():
+        if name not in SPECIAL:
+            plain[ATTRIBUTE[name]] = value
+    # In the order of the fields, which spares the model looking each of them up.
+    record = Invoice(*plain.values())
     record.created_by_id = record.updated_by_id = actor.user_pk
     record.custom = custom
     making.record = record

@@ -325,7 +325,7 @@ STORED = (
 
 def store(invoice: Invoice, computed: Computed, setup: DocumentSetup) -> None:
     """Put the result on the document and its lines, in memory. A draft owes nothing: its residuals are zero."""
-    totals, sign = computed.totals, RECEIVABLE_SIGN[invoice.type]
+    totals, sign = computed.totals, RECEIVABLE_SIGN[invoice.type]  # type: ignore[index]
     for line, result in zip(computed.products, totals.lines, strict=True):
         line.subtotal, line.total = result.subtotal, result.total
     if computed.dropped_taxes:

@@ -238,7 +238,8 @@ def _refuse_together(postings: Sequence[Posting]) -> None:
     if not refused:
         return
     many = len(postings) > 1
-    texts, fields = [], {}
+    texts: list[str] = []
+    fields: dict[str, list[str]] = {}
     for posting in refused:
         for field, text in posting.problems or ():
             texts.append(f"{posting.record}: {text}")

@@ -53,7 +53,8 @@ def _bank_problems(record: Invoice, setup: DocumentSetup) -> list[Problem]:
     if account is not None and not account.active:
         text = _("Bank account %(number)s is archived; choose another.") % {"number": account.number}
         return [("bank_account", text)]
-    if RECEIVABLE_SIGN[record.type] > 0 or not settings.require_trusted_bank:
+    inbound = RECEIVABLE_SIGN[record.type] > 0  # type: ignore[index]
+    if inbound or not settings.require_trusted_bank:
         return []
     if account is None:
         return [("bank_account", _("Choose the bank account that the money is to go to."))]

@@ -33,7 +33,7 @@ def items_of(
 
     ``account_pk`` is the receivable or payable, ``label`` the text of its items.
     """
-    sign = RECEIVABLE_SIGN[invoice.type]
+    sign = RECEIVABLE_SIGN[invoice.type]  # type: ignore[index]
     currency, partner = invoice.currency_id, invoice.commercial_partner_id
     items: list[ItemSpec] = []
     known: dict[tuple[int, ...], tuple[int, ...]] = {}

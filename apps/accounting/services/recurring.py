@@ -42,7 +42,7 @@ def post_due_documents(run: RunHandle) -> None:
     for pk, company, day, zone in waiting.order_by("company_id", "date", "pk").values_list(
         "pk", "company_id", "date", "company__timezone"
     ):
-        if day <= _today(zone):
+        if day is not None and day <= _today(zone):
             by_company.setdefault(company, []).append(pk)
     done, total = 0, sum(len(pks) for pks in by_company.values())
     run.progress(0, total)
