@@ -376,6 +376,11 @@ class JournalItemResource(Resource):
             type=bool,
         ),
         "account_type": Filter(path="account__type", type=str),
+        "account_types": Filter(
+            apply=lambda value, *, actor: Q(account__type__in=value.split(",")),
+            type=str,
+            help="several, separated by commas",
+        ),
     }
 
 

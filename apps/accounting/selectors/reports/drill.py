@@ -20,7 +20,7 @@ from apps.core.errors import ValidationFailed
 from apps.core.rules import visible
 
 INITIAL, MOVED, END, UNALLOCATED = "initial", "moved", "end", "unallocated"
-PUBLIC = {"account__type__in": "account_type__in"}
+PUBLIC = {"account__type__in": "account_types"}  # names in REST
 FIGURES = (INITIAL, MOVED, END, UNALLOCATED)
 
 
@@ -50,7 +50,8 @@ class Drill:
     def queries(self) -> list[str]:
         """The same as query strings of ``/api/v1/accounting/journal-items/``, one an alternative."""
         return [
-            urlencode({name: _text(value) for name, value in filters.items()}) for filters in self.filters
+            urlencode({PUBLIC.get(name, name): _text(value) for name, value in filters.items()})
+            for filters in self.filters
         ]
 
 
