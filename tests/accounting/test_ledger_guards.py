@@ -302,18 +302,14 @@ def test_a_draft_is_not_posted_without_its_items(books: Books) -> None:
         _post_by_hand(books, entry, items=False)
 
 
-def test_items_of_a_draft_take_its_company_journal_and_date(books: Books, other_books: Books) -> None:
+def test_items_of_a_draft_that_differ_from_it_are_not_posted(books: Books, other_books: Books) -> None:
     entry = draft_of(books)
     settle()
 
-    with refused("accounting_item_with_entry"):
-        sql("UPDATE accounting_journalitem SET date = date + 1 WHERE entry_id = %s", entry.pk)
-    with refused("accounting_item_with_entry"):
-        sql(
-            "UPDATE accounting_journalitem SET journal_id = %s WHERE entry_id = %s",
-            books.journals.sale.pk,
-            entry.pk,
-        )
+    for change in ("date = date + 1", f"journal_id = {books.journals.sale.pk}"):
+        with refused("accounting_item_like_entry"):
+            sql(f"UPDATE accounting_journalitem SET {change} WHERE entry_id = %s", entry.pk)
+            _post_by_hand(books, entry)
     with refused("accounting_item_company_of_entry", "accounting_journalitem_company"):
         forged = Forgery(other_books, pk=entry.pk).item(other_books.accounts.bank, 10, posted=False)
         forged.write_items()

@@ -264,7 +264,7 @@ class JournalItem(CompanyOwnedMixin, models.Model):
         on_delete=models.CASCADE,
         related_name="items",
         db_index=False,  # the index of positions begins with it
-        db_constraint=False,  # a key over entry, company, journal, date and posting takes its place
+        db_constraint=False,  # a key over the entry and whether it is posted takes its place
     )
     company = models.ForeignKey(
         "access.Company",

@@ -13,6 +13,7 @@ from apps.accounting.models import Journal, JournalEntry, JournalItem
 from apps.accounting.selectors.locks import today_of
 from apps.accounting.selectors.setup import default_journal, settings_of_many
 from apps.accounting.services.entry_items import (
+    ZERO,
     EntryItem,
     Problems,
     complete_items,
@@ -238,8 +239,8 @@ def duplicate_entries(
 def _copied(item: EntryItem, *, opposite: bool) -> EntryItem:
     item.pk = None
     if opposite:
-        item.balance = -(item.balance or 0)
-        item.amount_currency = -(item.amount_currency or 0)
+        item.balance = -(item.balance or ZERO)
+        item.amount_currency = -(item.amount_currency or ZERO)
         item.tax_base_amount = -item.tax_base_amount
         item.quantity = -item.quantity if item.quantity is not None else None
     return item

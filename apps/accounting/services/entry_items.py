@@ -162,10 +162,11 @@ def complete_items(
     _check_links(items, actor)
     accounts = Account.objects.in_bulk({item.account_pk for item in items})
     companies = Company.objects.select_related("currency").in_bulk({e.company_id for e, _rows in drafts})
+    people = {item.partner_pk for item in items} | {entry.partner_id for entry, _rows in drafts}
     entities = dict(
-        Partner.objects.filter(
-            pk__in={i.partner_pk for i in items} | {e.partner_id for e, _rows in drafts} - {None}
-        ).values_list("pk", "commercial_entity_id")
+        Partner.objects.filter(pk__in=[pk for pk in people if pk is not None]).values_list(
+            "pk", "commercial_entity_id"
+        )
     )
     for entry, rows in drafts:
         for item in rows:

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from django.db import connection
+from django.db.models import F
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -328,7 +329,7 @@ def _book_reversals(
     dates = _open_dates(entries, days, journals, book)
     matched = set(
         JournalItem.objects.filter(entry__in=pks, account__reconcile=True)
-        .extra(where=["(residual, residual_currency) <> (balance, amount_currency)"])
+        .exclude(residual=F("balance"), residual_currency=F("amount_currency"))
         .values_list("entry_id", flat=True)
     )
     made: dict[int, JournalEntry] = {}
