@@ -120,6 +120,7 @@ def make_invoices(
     number: int = 1,
     *,
     untaxed: str = "100.00",
+    plain: str = "0",
     tax: Tax | None = None,
     tax_amount: str = "0",
     date: datetime.date = DAY,
@@ -133,13 +134,13 @@ def make_invoices(
 ) -> list[Invoice]:
     """Posted documents of one line, all alike: entry, totals and number, as posting makes them.
 
-    ``due``: (date, amount) of instalments instead of one; ``discount``: (until, amount that settles it).
+    ``plain`` is a second line without tax; ``due``: (date, amount) of instalments instead of one; ``discount``: (until, amount that settles it).
     """
     money = get_currency(currency) if currency else books.currency
     sign = SIGN[InvoiceType(kind)]
     sale = kind in (InvoiceType.CUSTOMER_INVOICE, InvoiceType.CUSTOMER_CREDIT_NOTE)
-    net, vat = Decimal(untaxed), Decimal(tax_amount)
-    total = net + vat
+    net, vat, more = Decimal(untaxed), Decimal(tax_amount), Decimal(plain)
+    total = net + more + vat
     journal = books.journals.sale if sale else books.journals.purchase
     entity = partner.commercial_entity
     invoices = Invoice.objects.bulk_create(
@@ -155,7 +156,7 @@ def make_invoices(
             currency=money,
             rate=Decimal(rate),
             payment_term=term,
-            untaxed_amount=net,
+            untaxed_amount=net + more,
             tax_amount=vat,
             total_amount=total,
             residual_amount=total,
@@ -163,7 +164,7 @@ def make_invoices(
         )
         for _n in range(number)
     )
-    specs = [_spec(books, row, money, sign, sale, due, discount, tax) for row in invoices]
+    specs = [_spec(books, row, money, sign, sale, due, discount, tax, more) for row in invoices]
     with unit_of_work(books.system):
         entries = post_entries(specs, actor=books.system)
         for row, entry in zip(invoices, entries, strict=True):
@@ -188,10 +189,12 @@ def _spec(
     due: Sequence[tuple[datetime.date, str]],
     discount: tuple[datetime.date, str] | None,
     tax: Tax | None,
+    plain: Decimal,
 ) -> EntrySpec:
     a = books.accounts
     partner_pk = row.commercial_partner_id
-    net = _company(row.untaxed_amount, row.rate)
+    taxed = row.untaxed_amount - plain
+    net = _company(taxed, row.rate)
     vat = _company(row.tax_amount, row.rate)
     refund = row.type in (InvoiceType.CUSTOMER_CREDIT_NOTE, InvoiceType.VENDOR_CREDIT_NOTE)
     shares = _shares(tax, "refund" if refund else "invoice")
@@ -200,13 +203,17 @@ def _spec(
         (a.income if sale else a.expense).pk,
         -sign * net,
         money.pk,
-        -sign * row.untaxed_amount,
+        -sign * taxed,
         partner_pk=partner_pk,
         name="Work",
         tax_pks=[tax.pk] if tax else (),
         tag_pks=[] if on_payment or not tax else shares["base"],
     )
     items = [base]
+    if plain:  # a line without tax
+        account = a.income2 if sale else a.expense2
+        balance = -sign * _company(plain, row.rate)
+        items.append(ItemSpec(account.pk, balance, money.pk, -sign * plain, partner_pk=partner_pk))
     if tax and vat:
         items.append(
             ItemSpec(

@@ -58,10 +58,10 @@ def discount_lines(
     """The lines of each discounted part by the key of its item, in the document's currency. Four statements at most."""
     modes = dict(
         PaymentTerm.objects.filter(
-            pk__in={part.invoice.payment_term_id for part in parts} - {None}
+            pk__in={p.invoice.payment_term_id for p in parts if p.invoice.payment_term_id is not None}
         ).values_list("pk", "discount_mode")
     )
-    included = [p for p in parts if modes.get(p.invoice.payment_term_id) == Treatment.INCLUDED]
+    included = [p for p in parts if modes.get(p.invoice.payment_term_id or 0) == Treatment.INCLUDED]
     facts = _facts([part.row.entry_pk for part in included]) if included else {}
     answer: dict[int, list[ExtraLine]] = {}
     for part in parts:

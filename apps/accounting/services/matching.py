@@ -24,6 +24,7 @@ from apps.accounting.models import (
     Account,
     AccountingSettings,
     FullMatch,
+    Invoice,
     JournalEntry,
     JournalItem,
 )
@@ -32,19 +33,25 @@ from apps.accounting.selectors.payment_setup import rates_between
 from apps.accounting.selectors.setup import settings_of_many
 from apps.accounting.services.cash_basis import Settlement, move_taxes
 from apps.accounting.services.exchange import SideEffects, settle_differences
+from apps.accounting.services.joining import joined
 from apps.accounting.services.ledger import EntrySpec, ItemSpec, post_entries
 from apps.accounting.services.match_rows import (
     Documents,
     Draft,
     Locked,
     Row,
+    Side,
     as_pk,
     lock_documents,
     lock_items,
     number_sets,
     write_drafts,
 )
-from apps.accounting.services.payment_state import refresh_after, refresh_invoices
+from apps.accounting.services.payment_state import (
+    refresh_after,
+    refresh_invoices,
+    settled_by_payments,
+)
 from apps.accounting.services.unmatching import unmatch_items, unmatch_partials
 from apps.core.actions import action
 from apps.core.actor import Actor
@@ -57,6 +64,7 @@ __all__ = [
     "reconcile",
     "reconcile_groups",
     "refresh_invoices",
+    "settle_locked",
     "unmatch_items",
     "unmatch_partials",
 ]
@@ -136,30 +144,73 @@ def reconcile_groups(
     if not pks:
         return result
     with unit_of_work(actor):
-        result.documents = lock_documents(pks, held=held)
+        documents = lock_documents(pks, held=held)
         locked = lock_items(pks)
-        chosen = [_group(group, locked) for group in wanted]
-        settings = settings_of_many({row.company_pk for group in chosen for row in group.rows})
+        if len(locked.rows.keys() & pks) < len(pks):
+            raise ValidationFailed(_("An item to match does not exist."), code="no_item")
+        companies = {locked.rows[pk].company_pk for pk in pks}
+        return settle_locked(
+            wanted,
+            locked,
+            documents,
+            settings_of_many(companies),
+            actor=actor,
+            write_off_account=write_off_account,
+            write_off_label=write_off_label,
+            date=date,
+            allow_partial=allow_partial,
+        )
+
+
+def settle_locked(
+    groups: Sequence[Sequence[int]],
+    locked: Locked,
+    documents: Documents,
+    settings: Mapping[int, AccountingSettings],
+    *,
+    actor: Actor,
+    records: Sequence[Invoice] = (),
+    write_off_account: Account | None = None,
+    write_off_label: str = "",
+    date: datetime.date | None = None,
+    allow_partial: bool = True,
+    by_waiting_payments: bool = False,
+) -> MatchResult:
+    """``reconcile_groups`` for items (by key) that the caller has locked, with the documents that follow from them.
+
+    ``records`` are the caller's own instances of these documents; their states and versions follow.
+    ``by_waiting_payments`` says that every group has a payment in process and that all open parts of the documents are locked.
+    """
+    result = MatchResult(documents=documents)
+    with joined(actor):
+        chosen = [_group(group, locked) for group in groups]
         effects = SideEffects()
         _plan(chosen, settings, effects)
         if write_off_account is not None:
             _write_off(chosen, write_off_account, write_off_label, date, settings, effects)
-        _require_result(chosen, effects, allow_partial=allow_partial)
+        _require_result(chosen, allow_partial=allow_partial)
         waiting = move_taxes(_settlements(chosen), settings, effects)
         if waiting is not None:
             locked.rows.update({pk: row for pk, row in waiting.rows.items() if pk not in locked.rows})
             locked.edges = list({*locked.edges, *waiting.edges})
         _write(effects, locked, result, actor)
         result.residuals = {row.pk: (row.left, row.left_currency) for g in chosen for row in g.rows}
-        refresh_after(result.documents, actor=actor)
+        done: set[int] = set()
+        if by_waiting_payments:
+            wanted = set(documents.invoice_pks)
+            parts = [row for row in locked.rows.values() if row.invoice_pk in wanted]
+            done = {row.invoice_pk for row in parts if row.invoice_pk} - {
+                row.invoice_pk for row in parts if row.is_open and row.of_partner
+            }
+            settled_by_payments(done, actor=actor, records=records)
+        rest = tuple(pk for pk in documents.invoice_pks if pk not in done)
+        refresh_after(Documents(documents.payment_pks, rest), actor=actor, records=records)
     return result
 
 
 # ---------------------------------------------------------------------------------------------------------- deciding
 def _group(pks: Sequence[int], locked: Locked) -> _Group:
     """The rows of a group, when they may be matched."""
-    if len(pks) != sum(pk in locked.rows for pk in pks):
-        raise ValidationFailed(_("An item to match does not exist."), code="no_item")
     rows = [locked.rows[pk] for pk in pks]
     for row in rows:
         if not row.posted:
@@ -317,7 +368,7 @@ def _write_off(
             row.left = row.left_currency = ZERO
 
 
-def _require_result(groups: Sequence[_Group], effects: SideEffects, *, allow_partial: bool) -> None:
+def _require_result(groups: Sequence[_Group], *, allow_partial: bool) -> None:
     for group in groups:
         if not group.drafts:
             raise ValidationFailed(
@@ -374,7 +425,8 @@ def _write(effects: SideEffects, locked: Locked, result: MatchResult, actor: Act
         if not isinstance(side, Row):
             assert side.pk is not None
             residuals[side.pk] = (ZERO, ZERO)  # made for its matching, in its exact amount
-    edges = locked.edges + [(d.pk, d.debit.pk, d.credit.pk) for d in effects.drafts]  # type: ignore[list-item]
+    made = [(draft.pk, _pk(draft.debit), _pk(draft.credit)) for draft in effects.drafts]
+    edges = [*locked.edges, *made]
     known = {pk: row.matching_number for pk, row in locked.rows.items()}
     result.full_matches = number_sets(residuals, edges, known, actor=actor)
     result.match_pks = [draft.pk for draft in effects.drafts]
@@ -384,6 +436,11 @@ def _write(effects: SideEffects, locked: Locked, result: MatchResult, actor: Act
             EntryOrigin.CASH_BASIS: result.tax_entries,
             EntryOrigin.WRITE_OFF: result.write_off_entries,
         }[EntryOrigin(entry.origin)].append(entry)
+
+
+def _pk(side: Side) -> int:
+    assert side.pk is not None  # items are booked before they are matched
+    return side.pk
 
 
 # ----------------------------------------------------------------------------------------------------------- actions

@@ -73,12 +73,14 @@ def read_setup(payments: Sequence[Payment]) -> PaymentSetup:
     setup = PaymentSetup(
         settings=settings_of_many(companies),
         journals=Journal.objects.in_bulk({payment.journal_id for payment in payments}),
-        methods=PaymentMethodLine.objects.in_bulk({p.method_line_id for p in payments} - {None}),
+        methods=PaymentMethodLine.objects.select_related("outstanding_account").in_bulk(
+            {p.method_line_id for p in payments} - {None}
+        ),
         currencies=Currency.objects.in_bulk({payment.currency_id for payment in payments}),
         entities=dict(
-            Partner.objects.filter(pk__in={p.partner_id for p in payments} - {None}).values_list(
-                "pk", "commercial_entity_id"
-            )
+            Partner.objects.filter(
+                pk__in={p.partner_id for p in payments if p.partner_id is not None}
+            ).values_list("pk", "commercial_entity_id")
         ),
     )
     for company_pk in companies:

@@ -6,19 +6,20 @@ books the bank itself. Without an entry it is a promise. What a payment settles 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from django.utils.translation import gettext as _
 
 from apps.accounting.constants import Direction, PaymentStatus
-from apps.accounting.models import Account, JournalEntry, JournalItem, Payment, PaymentMethodLine
+from apps.accounting.models import Account, Invoice, JournalEntry, JournalItem, Payment, PaymentMethodLine
 from apps.accounting.selectors.locks import OpenDateRequest, open_dates
 from apps.accounting.selectors.payment_setup import Journals
 from apps.accounting.services.bulk import update_rows
-from apps.accounting.services.ledger import EntrySpec, post_entries, reverse_entries
-from apps.accounting.services.match_rows import lock_open_items_of
-from apps.accounting.services.matching import reconcile_groups
+from apps.accounting.services.joining import joined
+from apps.accounting.services.ledger import EntrySpec, ItemSpec, post_entries, reverse_entries
+from apps.accounting.services.match_rows import Documents, Locked, Row, lock_open_items_of
+from apps.accounting.services.matching import settle_locked
 from apps.accounting.services.payment_entries import (
     ExtraLine,
     PaymentSetup,
@@ -32,6 +33,7 @@ from apps.accounting.services.unmatching import unmatch_items
 from apps.contacts.models import BankAccount
 from apps.core.actor import Actor
 from apps.core.errors import Conflict, ValidationFailed
+from apps.core.events import RecordsCreated
 from apps.core.sequences.service import draw_each
 
 PROMISES = "accounting.payment"  # numbers of payments without an entry
@@ -41,11 +43,12 @@ NO_LINES: Mapping[int, Sequence[ExtraLine]] = {}
 
 @dataclass(slots=True)
 class Targets:
-    """What payments settle, decided before: open items by payment, documents, and the documents already locked."""
+    """What payments settle, decided before and locked: keys of open items and documents, by payment."""
 
     items: dict[int, list[int]] = field(default_factory=dict)
     invoices: dict[int, list[int]] = field(default_factory=dict)
-    held: Collection[int] = ()
+    locked: Locked = field(default_factory=lambda: Locked({}, []))
+    records: Sequence[Invoice] = ()
 
 
 def confirm(
@@ -54,33 +57,51 @@ def confirm(
     actor: Actor,
     extras: Mapping[int, Sequence[ExtraLine]] = NO_LINES,
     targets: Targets | None = None,
+    setup: PaymentSetup | None = None,
+    fresh: bool = False,
 ) -> None:
     """Confirm locked drafts: entries and numbers, checks, state; then match them with what they pay.
 
     ``extras`` are further lines of their entries; ``targets`` what they settle, else the open parts of their documents, oldest
-    first. A constant number of statements.
+    first. ``fresh`` payments have a key, but no row yet: they are inserted as confirmed ones. A constant number of statements.
     """
-    setup = read_setup(payments)
+    setup = setup or read_setup(payments)
     _check(payments, setup)
     _number_checks(payments, setup)
-    targets = targets or _targets(payments, setup)
+    targets = targets or _targets(payments)
     accounts = {payment.pk: outstanding_account(payment, setup) for payment in payments}
     booked = [payment for payment in payments if accounts[payment.pk] is not None]
     promises = [payment for payment in payments if accounts[payment.pk] is None]
     specs = {p.pk: entry_spec(p, accounts[p.pk] or 0, setup, extras.get(p.pk, ())) for p in booked}
     rests = _write_offs(promises, extras, setup)
-    all_specs = [*specs.values(), *rests.values()]
-    entries = post_entries(all_specs, actor=actor)
+    entries = post_entries([*specs.values(), *rests.values()], actor=actor)
     for payment, entry in zip(booked, entries, strict=False):
         payment.journal_entry, payment.number = entry, entry.number
     _number_promises(promises, actor)
-    direct = _paid_at_once({account for account in accounts.values() if account is not None})
+    direct = _paid_at_once(booked, accounts, setup)
     for payment in payments:
-        payment.state = PaymentStatus.PAID if accounts[payment.pk] in direct else PaymentStatus.IN_PROCESS
-    update_rows(Payment, payments, ("journal_entry", "number", "state", "check_number"))
-    _match(specs, rests, targets, actor)
+        payment.state = PaymentStatus.PAID if payment.pk in direct else PaymentStatus.IN_PROCESS
+    if fresh:
+        _insert(payments, targets, actor)
+    else:
+        update_rows(Payment, payments, ("journal_entry", "number", "state", "check_number"))
+    by_payment = dict(zip([*specs, *rests], entries, strict=True))
+    _match({**specs, **rests}, by_payment, targets, setup, actor, waiting=not direct and not promises)
     promised = {pk for payment in promises for pk in targets.invoices.get(payment.pk, ())}
-    refresh_invoices(promised, actor=actor)
+    refresh_invoices(promised, actor=actor, records=targets.records)
+
+
+def _insert(payments: Sequence[Payment], targets: Targets, actor: Actor) -> None:
+    """Write new payments with their documents."""
+    Payment.objects.bulk_create(payments)
+    link = Payment.invoices.through
+    link.objects.bulk_create(
+        link(payment_id=pk, invoice_id=invoice) for pk, pks in targets.invoices.items() for invoice in pks
+    )
+    with joined(actor) as work:
+        work.created(payments)
+        pks = tuple(payment.pk for payment in payments)
+        work.emit(RecordsCreated(Payment._meta.label_lower, pks, actor.company_pk))
 
 
 # ---------------------------------------------------------------------------------------------------------- checking
@@ -123,7 +144,7 @@ def _number_checks(payments: Sequence[Payment], setup: PaymentSetup) -> None:
     ]
     if not checks:
         return
-    pks = {payment.method_line_id for payment in checks}
+    pks = {payment.method_line_id for payment in checks if payment.method_line_id is not None}
     rows = {
         row.pk: row
         for row in PaymentMethodLine.objects.filter(pk__in=pks).order_by("pk").select_for_update(of=("self",))
@@ -136,7 +157,7 @@ def _number_checks(payments: Sequence[Payment], setup: PaymentSetup) -> None:
     update_rows(PaymentMethodLine, list(rows.values()), ("next_check_number",))
 
 
-def _targets(payments: Sequence[Payment], setup: PaymentSetup) -> Targets:
+def _targets(payments: Sequence[Payment]) -> Targets:
     """The open parts of the documents that payments name, on their counterpart account; documents and items locked."""
     link = Payment.invoices.through
     pairs = link.objects.filter(payment__in=[payment.pk for payment in payments]).values_list(
@@ -148,8 +169,12 @@ def _targets(payments: Sequence[Payment], setup: PaymentSetup) -> Targets:
     invoice_pks = {pk for pks in targets.invoices.values() for pk in pks}
     if not invoice_pks:
         return targets
-    targets.held = lock_invoices(invoice_pks)
-    rows = [row for row in lock_open_items_of(invoice_pks).rows.values() if row.is_open]
+    lock_invoices(invoice_pks)
+    targets.locked = lock_open_items_of(invoice_pks)
+    rows = sorted(
+        (row for row in targets.locked.rows.values() if row.is_open),
+        key=lambda row: (row.date_maturity or row.date, row.date, row.pk),
+    )
     taken: set[int] = set()
     for payment in payments:
         own = set(targets.invoices.get(payment.pk, ()))
@@ -191,28 +216,95 @@ def _number_promises(promises: Sequence[Payment], actor: Actor) -> None:
             row.number = number.text
 
 
-def _paid_at_once(account_pks: Collection[int]) -> set[int]:
-    """Accounts whose items wait for no statement."""
-    if not account_pks:
-        return set()
-    return set(Account.objects.filter(pk__in=account_pks, reconcile=False).values_list("pk", flat=True))
+def _paid_at_once(
+    payments: Sequence[Payment], accounts: Mapping[int, int | None], setup: PaymentSetup
+) -> set[int]:
+    """Payments whose money stands on an account that waits for no statement."""
+    known = {
+        method.outstanding_account_id: method.outstanding_account.reconcile
+        for method in setup.methods.values()
+        if method.outstanding_account is not None
+    }
+    asked = {accounts[payment.pk] for payment in payments} - known.keys()
+    unknown = {pk for pk in asked if pk is not None}
+    if unknown:
+        known |= dict(Account.objects.filter(pk__in=unknown).values_list("pk", "reconcile"))
+    return {payment.pk for payment in payments if not known[accounts[payment.pk]]}
 
 
 def _match(
-    specs: Mapping[int, EntrySpec], rests: Mapping[int, EntrySpec], targets: Targets, actor: Actor
+    specs: Mapping[int, EntrySpec],
+    entries: Mapping[int, JournalEntry],
+    targets: Targets,
+    setup: PaymentSetup,
+    actor: Actor,
+    *,
+    waiting: bool,
 ) -> None:
+    """Match the counterpart of every entry with what its payment settles."""
     groups = []
+    documents: set[int] = set()
     for pk, wanted in targets.items.items():
-        if pk in specs:
-            item = specs[pk].items[1]
-        elif pk in rests:
-            item = rests[pk].items[0]
-        else:
+        spec = specs.get(pk)
+        if spec is None or not wanted:
             continue
-        if wanted and (item.balance or item.amount_currency):
-            assert item.pk is not None
-            groups.append([item.pk, *wanted])
-    reconcile_groups(groups, actor=actor, held=targets.held)
+        first = targets.locked.rows[wanted[0]]
+        item = next(item for item in spec.items if item.account_pk == first.account_pk)
+        if not item.balance and not item.amount_currency:
+            continue
+        row = _row_of(item, spec, first, entries[pk], setup)
+        targets.locked.rows[row.pk] = row
+        groups.append([row.pk, *wanted])
+        documents.update(
+            target.invoice_pk
+            for target in (targets.locked.rows[one] for one in wanted)
+            if target.invoice_pk is not None
+        )
+    if groups:
+        settle_locked(
+            groups,
+            targets.locked,
+            Documents(invoice_pks=tuple(sorted(documents))),
+            setup.settings,
+            actor=actor,
+            records=targets.records,
+            by_waiting_payments=waiting,
+        )
+
+
+def _row_of(item: ItemSpec, spec: EntrySpec, like: Row, entry: JournalEntry, setup: PaymentSetup) -> Row:
+    """An item just booked as matching works on it; nobody else can see it yet, so it needs no lock."""
+    assert item.pk is not None
+    return Row(
+        pk=item.pk,
+        entry_pk=entry.pk,
+        company_pk=spec.company_pk,
+        date=spec.date,
+        posted=True,
+        kind=item.kind,
+        account_pk=item.account_pk,
+        account_type=like.account_type,
+        matched_account=like.matched_account,
+        partner_pk=item.partner_pk,
+        name=item.name,
+        balance=item.balance,
+        currency_pk=item.currency_pk,
+        amount_currency=item.amount_currency,
+        date_maturity=item.date_maturity,
+        discount_date=None,
+        discount_amount_currency=None,
+        left=item.balance,
+        left_currency=item.amount_currency,
+        full_match_pk=None,
+        matching_number="",
+        step=setup.currencies[item.currency_pk].rounding,
+        company_currency_pk=like.company_currency_pk,
+        company_step=like.company_step,
+        entry_number=entry.number,
+        origin=spec.origin,
+        invoice_pk=None,
+        payment_pk=spec.payment_pk,
+    )
 
 
 # ------------------------------------------------------------------------------------------------------- taking back

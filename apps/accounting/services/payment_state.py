@@ -25,11 +25,11 @@ from apps.accounting.constants import (
 )
 from apps.accounting.events import InvoicePaid
 from apps.accounting.models import Invoice, Payment
+from apps.accounting.services.joining import joined
 from apps.accounting.services.match_rows import Documents
 from apps.core.actions import action
 from apps.core.actor import Actor
 from apps.core.errors import WrongState
-from apps.core.unit_of_work import unit_of_work
 
 DEBITED = sorted(str(kind) for kind, sign in RECEIVABLE_SIGN.items() if sign > 0)
 CREDIT_NOTES = sorted(str(kind) for kind in CREDIT_NOTE_TYPES)
@@ -91,6 +91,15 @@ RETURNING v.id, old.payment_state, new.payment_state, new.residual_amount, new.r
     v.type, v.company_id, v.currency_id, v.partner_id
 """
 
+_SETTLED = """
+UPDATE accounting_invoice v
+SET residual_amount = 0, residual_company = 0, payment_state = 'in_payment', version = v.version + 1,
+    updated_at = %(now)s, updated_by_id = %(user)s
+WHERE v.id = ANY(%(pks)s::bigint[]) AND v.state = 'posted'
+RETURNING v.id, old.payment_state, new.payment_state, new.residual_amount, new.residual_company, new.version, v.number,
+    v.type, v.company_id, v.currency_id, v.partner_id
+"""
+
 # A payment is paid when nothing is open on what its entry put aside for the bank statement. Its own counterpart, the receivable,
 # payable or transfer account, says nothing about the bank.
 _PAYMENTS = """
@@ -120,10 +129,10 @@ RETURNING l.id
 """
 
 
-def refresh_after(documents: Documents, *, actor: Actor) -> None:
+def refresh_after(documents: Documents, *, actor: Actor, records: Iterable[Invoice] = ()) -> None:
     """States of the payments, documents and bank lines that a matching was locked with; documents follow payments."""
     refresh_payments(documents.payment_pks, actor=actor)
-    refresh_invoices(documents.invoice_pks, actor=actor)
+    refresh_invoices(documents.invoice_pks, actor=actor, records=records)
     refresh_lines(documents.line_pks, actor=actor)
 
 
@@ -143,17 +152,25 @@ def refresh_invoices(
     """
     if not pks:
         return {}
-    with unit_of_work(actor) as work:
-        rows = _run(
-            _INVOICES,
-            pks,
-            actor,
-            debited=DEBITED,
-            credit_notes=CREDIT_NOTES,
-        )
-        held = {record.pk: record for record in records}
-        changed: dict[int, PaymentState] = {}
-        paid: list[int] = []
+    rows = _run(_INVOICES, pks, actor, debited=DEBITED, credit_notes=CREDIT_NOTES)
+    return _follow(rows, records, actor)
+
+
+def settled_by_payments(pks: Collection[int], *, actor: Actor, records: Iterable[Invoice] = ()) -> None:
+    """Documents of which nothing is left, and which a payment that is not on a statement yet has settled: *in payment*, whatever
+    else settled them. What ``refresh_invoices`` would find, without looking."""
+    if pks:
+        _follow(_run(_SETTLED, pks, actor), records, actor)
+
+
+def _follow(
+    rows: Iterable[tuple[Any, ...]], records: Iterable[Invoice], actor: Actor
+) -> dict[int, PaymentState]:
+    """Let the caller's instances follow what was written, note the changes, announce what is paid."""
+    held = {record.pk: record for record in records}
+    changed: dict[int, PaymentState] = {}
+    paid: list[int] = []
+    with joined(actor) as work:
         for pk, before, after, own, company, version, number, kind, company_pk, currency, partner in rows:
             record = held.get(pk) or Invoice(
                 id=pk,
@@ -183,7 +200,7 @@ def refresh_payments(
         return {}
     held = {record.pk: record for record in records}
     changed: dict[int, str] = {}
-    with unit_of_work(actor) as work:
+    with joined(actor) as work:
         for pk, before, after, version, number, company_pk, currency in _run(_PAYMENTS, pks, actor):
             record = held.get(pk) or Payment(
                 id=pk, number=number, company_id=company_pk, currency_id=currency

@@ -16,7 +16,15 @@ from decimal import Decimal
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from apps.accounting.constants import Direction, EntryState, ItemKind, PartnerSide, PaymentState
+from apps.accounting.constants import (
+    BANK_LIKE,
+    AccountType,
+    Direction,
+    EntryState,
+    ItemKind,
+    PartnerSide,
+    PaymentState,
+)
 from apps.accounting.events import PaymentPosted
 from apps.accounting.models import (
     Account,
@@ -30,11 +38,13 @@ from apps.accounting.models import (
 )
 from apps.accounting.selectors.locks import today_of
 from apps.accounting.selectors.payment_setup import bank_journal
-from apps.accounting.selectors.setup import settings_of_many
+from apps.accounting.selectors.setup import company_line_of, settings_of_many
+from apps.accounting.services.copying import draw_keys
 from apps.accounting.services.early_discount import Discounted, discount_lines, discount_of
+from apps.accounting.services.joining import joined
 from apps.accounting.services.match_rows import Row, lock_open_items_of
-from apps.accounting.services.matching import reconcile_groups
-from apps.accounting.services.payment_entries import ExtraLine
+from apps.accounting.services.matching import reconcile
+from apps.accounting.services.payment_entries import ExtraLine, PaymentSetup
 from apps.accounting.services.payment_posting import Targets, confirm
 from apps.accounting.services.payment_state import refresh_invoices
 from apps.accounting.services.payments import lock_keys
@@ -46,8 +56,6 @@ from apps.core.actor import Actor
 from apps.core.errors import Conflict, ValidationFailed
 from apps.core.models import Currency
 from apps.core.money import convert, round_money
-from apps.core.records import service_for
-from apps.core.unit_of_work import unit_of_work
 
 ZERO = Decimal(0)
 FULL, NEXT, OVERDUE, BEFORE_DATE = "full", "next", "overdue", "before_date"
@@ -74,6 +82,7 @@ class Plan:
     document_currency_pk: int
     bank_account_pk: int | None
     currency: Currency
+    method: PaymentMethodLine | None = None
     parts: list[Part] = field(default_factory=list)
     full: Decimal = ZERO
     discounted: Decimal = ZERO
@@ -115,9 +124,7 @@ def plan_payments(
     Errors: ``ValidationFailed`` when nothing is open, or one amount is given for several payments.
     """
     by_pk = {invoice.pk: invoice for invoice in invoices}
-    currencies = Currency.objects.in_bulk(
-        {invoice.currency_id for invoice in invoices} | {choice.journal.currency_id}
-    )
+    currencies = _currencies(invoices, choice, settings)
     plans: dict[tuple[object, ...], Plan] = {}
     for row in _chosen_rows(rows, choice):
         invoice = by_pk[row.invoice_pk]  # type: ignore[index]
@@ -134,9 +141,8 @@ def plan_payments(
             None if choice.group else invoice.pk,
         )
         if key not in plans:
-            money = (
-                choice.currency or currencies.get(choice.journal.currency_id) or currencies[row.currency_pk]
-            )
+            own = choice.journal.currency_id or row.currency_pk
+            money = choice.currency or currencies[own]
             plans[key] = Plan(
                 direction,
                 invoice.commercial_partner_id or 0,
@@ -158,6 +164,15 @@ def plan_payments(
     ordered = list(plans.values())
     _set_amounts(ordered, choice, settings)
     return ordered
+
+
+def _currencies(
+    invoices: Sequence[Invoice], choice: Choice, settings: AccountingSettings
+) -> dict[int, Currency]:
+    known = {settings.company.currency_id: settings.company.currency}
+    wanted = {invoice.currency_id for invoice in invoices} | {choice.journal.currency_id}
+    missing = wanted - known.keys() - {None}
+    return known | (Currency.objects.in_bulk(missing) if missing else {})
 
 
 def _chosen_rows(rows: Sequence[Row], choice: Choice) -> list[Row]:
@@ -308,50 +323,112 @@ def register_payment(
     )
     current = {invoice.journal_entry_id for invoice in invoices}
     # connected items of others are locked with them, but not paid
-    found = lock_open_items_of([invoice.pk for invoice in invoices]).rows.values()
+    locked = lock_open_items_of([invoice.pk for invoice in invoices])
     rows = [
-        row for row in found if row.is_open and row.entry_pk in current and row.kind == ItemKind.PAYMENT_TERM
+        row
+        for row in locked.rows.values()
+        if row.is_open and row.entry_pk in current and row.kind == ItemKind.PAYMENT_TERM
     ]
     plans = plan_payments(invoices, rows, choice, settings)
     _add_discounts(plans, settings)
-    values = [
-        {
-            "company": settings.company_id,
-            "direction": plan.direction,
-            "partner_side": PartnerSide.CUSTOMER
-            if plan.account_type == "asset_receivable"
-            else PartnerSide.SUPPLIER,
-            "partner": plan.partner_pk,
-            "amount": plan.amount,
-            "currency": plan.currency.pk,
-            "date": choice.date,
-            "journal": journal,
-            **({"method_line": method_line} if method_line is not None else {}),
-            "counterpart_account": plan.account_pk,
-            "bank_account": plan.bank_account_pk,
-            "memo": (memo or _memo(plan))[:200],
-            "invoices": [invoice.pk for invoice in plan.invoices],
-            "idempotency_key": _key(idempotency_key, place),
-        }
-        for place, plan in enumerate(plans)
-    ]
-    payments = service_for(Payment).create(values, actor=actor)
-    targets = Targets(held=[invoice.pk for invoice in invoices])
-    for payment, plan in zip(payments, plans, strict=True):
-        targets.items[payment.pk] = [part.row.pk for part in plan.parts]
-        targets.invoices[payment.pk] = [invoice.pk for invoice in plan.invoices]
+    setup = _setup(plans, choice, method_line, settings)
+    payments = _payments(plans, choice, setup, memo, idempotency_key, actor)
+    pairs = list(zip(payments, plans, strict=True))
     confirm(
         payments,
         actor=actor,
-        extras={p.pk: plan.extras for p, plan in zip(payments, plans, strict=True) if plan.extras},
-        targets=targets,
+        extras={payment.pk: plan.extras for payment, plan in pairs if plan.extras},
+        targets=Targets(
+            items={payment.pk: [part.row.pk for part in plan.parts] for payment, plan in pairs},
+            invoices={payment.pk: [invoice.pk for invoice in plan.invoices] for payment, plan in pairs},
+            locked=locked,
+            records=invoices,
+        ),
+        setup=setup,
+        fresh=True,
     )
-    _take_over(invoices)
-    with unit_of_work(actor) as work:
+    with joined(actor) as work:
         work.emit(
             PaymentPosted(pks=tuple(payment.pk for payment in payments), company_pk=settings.company_id)
         )
     return [payment.pk for payment in payments]
+
+
+def _setup(
+    plans: Sequence[Plan],
+    choice: Choice,
+    method_line: PaymentMethodLine | None,
+    settings: AccountingSettings,
+) -> PaymentSetup:
+    """What the entries are made with; checks journal, method and account of the choice."""
+    journal, company_pk = choice.journal, settings.company_id
+    errors: dict[str, list[str]] = {}
+    line = company_line_of(settings)
+    if journal.type not in BANK_LIKE:
+        errors["journal"] = [_("Payments go through a bank, cash or card journal.")]
+    for name, record in (("journal", journal), ("write_off_account", choice.write_off_account)):
+        if record is not None and record.company_id not in line:
+            errors[name] = [_("This belongs to another company.")]
+    rows = PaymentMethodLine.objects.filter(journal=journal).select_related("outstanding_account")
+    methods = {row.pk: row for row in rows.order_by("sequence", "pk")}
+    directions = {plan.direction for plan in plans}
+    if method_line is not None and (
+        method_line.pk not in methods or directions != {methods[method_line.pk].direction}
+    ):
+        errors["method_line"] = [_("This method is of another journal or direction.")]
+    for plan in plans:
+        if not plan.currency.active:
+            errors["currency"] = [_("%(code)s is not in use; activate it first.") % {"code": plan.currency}]
+        fitting = [row for row in methods.values() if row.direction == plan.direction and row.active]
+        plan.method = method_line or (fitting[0] if fitting else None)
+    if errors:
+        raise ValidationFailed(fields=errors)
+    currencies = {plan.currency.pk: plan.currency for plan in plans}
+    setup = PaymentSetup(
+        {company_pk: settings},
+        {journal.pk: journal},
+        methods,
+        currencies,
+        {plan.partner_pk: plan.partner_pk for plan in plans},  # plans name commercial entities
+    )
+    foreign = [money for pk, money in currencies.items() if pk != settings.company.currency_id]
+    found = rates_on_days({(money, choice.date) for money in foreign}, settings.company)
+    setup.rates = {(company_pk, pk, day): rate for (pk, day), rate in found.items()}
+    return setup
+
+
+def _payments(
+    plans: Sequence[Plan], choice: Choice, setup: PaymentSetup, memo: str, key: str, actor: Actor
+) -> list[Payment]:
+    """The payments of the plans, with keys but no rows yet."""
+    actor.require(Payment, "add")
+    (company_pk,) = setup.settings
+    made = []
+    for place, (plan, pk) in enumerate(
+        zip(plans, draw_keys("accounting_payment_id_seq", len(plans)), strict=True)
+    ):
+        of_customer = plan.account_type == AccountType.ASSET_RECEIVABLE
+        made.append(
+            Payment(
+                id=pk,
+                company_id=company_pk,
+                direction=plan.direction,
+                partner_side=PartnerSide.CUSTOMER if of_customer else PartnerSide.SUPPLIER,
+                partner_id=plan.partner_pk,
+                amount=plan.amount,
+                currency_id=plan.currency.pk,
+                date=choice.date,
+                journal_id=choice.journal.pk,
+                method_line_id=plan.method.pk if plan.method is not None else None,
+                counterpart_account_id=plan.account_pk,
+                bank_account_id=plan.bank_account_pk,
+                memo=(memo or _memo(plan))[:200],
+                idempotency_key=_key(key, place),
+                created_by_id=actor.user_pk,
+                updated_by_id=actor.user_pk,
+            )
+        )
+    return made
 
 
 def _company_settings(invoices: Sequence[Invoice]) -> AccountingSettings:
@@ -435,7 +512,7 @@ def assign_credit(invoices: Sequence[Invoice], *, actor: Actor, items: list[Jour
             raise ValidationFailed(
                 fields={"items": [_("Choose open items of the same partner and account.")]}
             )
-    result = reconcile_groups([[*(item.pk for item in mine), *(item.pk for item in items)]], actor=actor)
+    result = reconcile([*mine, *items], actor=actor)
     _take_over(invoices)
     return result.match_pks
 
