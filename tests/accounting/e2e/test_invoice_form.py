@@ -1,4 +1,4 @@
-"""An accountant at the keyboard: an invoice of three lines, posted and paid; an entry; a reconciliation."""
+"""An accountant at the keyboard: an invoice of three lines, posted and paid; pasted rows; an entry."""
 
 from __future__ import annotations
 
@@ -39,7 +39,8 @@ def total(page: Any, name: str = "total") -> str:
 
 def wait_total(page: Any, text: str, name: str = "total") -> None:
     page.wait_for_function(
-        "([name, text]) => document.querySelector(`[data-total=${name}]`).textContent === text", arg=[name, text]
+        "([name, text]) => document.querySelector(`[data-total=${name}]`).textContent === text",
+        arg=[name, text],
     )
 
 
@@ -96,3 +97,69 @@ def test_three_lines_by_keyboard_posted_and_paid(
     invoice.refresh_from_db()
     assert invoice.residual_amount == 0
     assert invoice.payment_state in ("paid", "in_payment")
+
+
+def test_rows_of_a_spreadsheet_are_pasted_and_lines_moved_by_keys(
+    open_page: OpenPage, books: Books, customer: Partner
+) -> None:
+    page = open_page(books.user("billing"))
+    page.goto(ADD)
+    page.wait_for_selector("tr.ac-line")
+    cell(page, 0, "description").click()
+    page.evaluate(
+        """() => {
+            const data = new DataTransfer();
+            data.setData("text/plain", "Lamp\\t700000\\t2\\tpc\\t1.250,50\\t\\t21 %\\nCable\\t705000\\t10\\tm\\t3.5\\t5\\t6 %\\n");
+            document.activeElement.dispatchEvent(new ClipboardEvent("paste", { clipboardData: data, bubbles: true, cancelable: true }));
+        }"""
+    )
+    wait_total(page, "€2,534.25", "untaxed")
+
+    assert page.locator("tr.ac-line").count() == 2
+    assert cell(page, 0, "unit_price").input_value() == "1,250.50"
+    assert cell(page, 1, "account").input_value() == "705000 Services sold"
+    cell(page, 1, "description").click()
+    page.keyboard.press("Alt+ArrowUp")
+    assert cell(page, 0, "description").input_value() == "Cable"
+    page.keyboard.press("Control+d")
+    assert page.locator("tr.ac-line").count() == 3
+    wait_total(page, "€2,567.50", "untaxed")
+    page.keyboard.press("Control+Delete")
+    page.keyboard.press("ArrowDown")
+    wait_total(page, "€2,534.25", "untaxed")
+    assert page.locator("tr.ac-line").count() == 2
+
+
+def test_an_entry_is_balanced_by_itself_and_posted(open_page: OpenPage, books: Books) -> None:
+    page = open_page(books.user("accountant"))
+    page.goto("/admin/accounting/journalentry/add/")
+    page.wait_for_selector("tr.ac-line")
+    page.locator("#id_date").fill("2026-03-02")
+    cell(page, 0, "account").click()
+    page.keyboard.type("604")
+    page.locator("[role=option][aria-selected=true]").wait_for()
+    page.keyboard.press("Tab")
+    page.keyboard.press("Tab")
+    page.keyboard.type("Stamps")
+    page.keyboard.press("Tab")
+    page.keyboard.type("12.50")
+    wait_total(page, "12.50", "balance")
+    cell(page, 1, "account").click()
+    page.keyboard.press("Control+Delete")
+    page.keyboard.press("Control+Enter")
+
+    assert cell(page, 1, "credit").input_value() == "12.50"
+    assert cell(page, 1, "name").input_value() == "Stamps"
+    wait_total(page, "0.00", "balance")
+    page.keyboard.type("550000")
+    page.locator("[role=option][aria-selected=true]").wait_for()
+    page.keyboard.press("Enter")
+    page.keyboard.press("Control+Shift+S")
+    page.wait_for_url(re.compile(r"/admin/accounting/journalentry/\d+/change/"))
+
+    entry = JournalEntry.objects.get()
+    assert entry.state == "posted"
+    assert sorted(entry.items.values_list("account__code", "balance")) == [
+        ("550000", Decimal("-12.50")),
+        ("604000", Decimal("12.50")),
+    ]
