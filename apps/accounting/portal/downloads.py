@@ -95,7 +95,7 @@ def download_attachments(request: HttpRequest, pks: str) -> HttpResponseBase:
     files = [rows[pk] for pk in wanted]
     if any(file.model != INVOICE for file in files):
         return HttpResponse(status=404)
-    owners = {file.object_id for file in files}
+    owners = {file.object_id for file in files if file.object_id is not None}
     name = "invoices.zip"
     if len(owners) == 1:
         number = Invoice.objects.filter(pk__in=owners).values_list("number", flat=True).first()
