@@ -127,25 +127,22 @@ wanted AS MATERIALIZED (
 )
 """
 _BUCKET = "greatest(0, least(5, ceil((%(on)s::date - due) / %(days)s::numeric)::int))"
-# One pass over the open items: each is added to one bucket, and in its currency only when that is foreign.
+# One pass over the open items, each added to one bucket; sums in foreign currency are made for the rows that are shown.
 _PARTNERS = """
 , found AS MATERIALIZED (
     SELECT * FROM (
-        SELECT o.partner_id, {sums}, min(o.currency_id) AS currency, max(o.currency_id) AS other_currency,
-               sum(o.residual_currency) FILTER (WHERE o.currency_id <> %(own_currency)s) AS in_currency
+        SELECT o.partner_id, {sums}, bool_or(o.currency_id <> %(own_currency)s) AS in_foreign
         FROM open o GROUP BY 1
     ) AS f WHERE {something}
 )
 (
-    SELECT coalesce(f.partner_id, 0) AS partner, coalesce(p.complete_name, '') AS name, {each}, c.code,
-           CASE WHEN c.id IS NOT NULL THEN round(%(sign)s * f.in_currency, c.decimals::int) END
+    SELECT coalesce(f.partner_id, 0) AS partner, coalesce(p.complete_name, '') AS name, {each}, f.in_foreign
     FROM {page} AS f
     LEFT JOIN contacts_partner p ON p.id = f.partner_id
-    LEFT JOIN core_currency c ON c.id = f.currency AND f.currency = f.other_currency AND c.id <> %(own_currency)s
     {position} ORDER BY {order} LIMIT %(limit)s
 )
 UNION ALL
-SELECT NULL, '', {all}, NULL, count(*) FROM found
+SELECT count(*), '', {all}, NULL FROM found
 """
 # The largest first: names are then joined to the rows of the page only.
 _LARGEST = """(
@@ -204,16 +201,17 @@ def aged(
         *rows, last = cursor.fetchall()
     more = limit is not None and len(rows) > limit
     rows = rows[:limit]
+    foreign = _foreign([row[0] for row in rows if row[-1]], by, parameters)
     return Aged(
         kind=kind,
         on=on,
         by=by,
         days=days,
         currency=scope.currency,
-        rows=tuple(_aged_row(row) for row in rows),
+        rows=tuple(_aged_row(row, foreign) for row in rows),
         totals=last[2 : 2 + BUCKETS],
         total=sum(last[2 : 2 + BUCKETS], ZERO),
-        count=int(last[-1]),
+        count=int(last[0]),
         after=_place(rows[-1], order) if more else None,
     )
 
@@ -239,8 +237,32 @@ def _place(row: tuple[Any, ...], order: str) -> PartnerPosition:
     return (row[1] if order == NAME else sum(row[2 : 2 + BUCKETS], ZERO), row[0])
 
 
-def _aged_row(row: tuple[Any, ...]) -> AgedRow:
-    partner, name, *amounts, code, in_currency = row
+_FOREIGN = """
+SELECT coalesce(f.partner_id, 0), c.code, round(%(sign)s * f.amount, c.decimals::int)
+FROM (
+    SELECT partner_id, min(currency_id) AS currency, max(currency_id) AS other, sum(residual_currency) AS amount
+    FROM open GROUP BY 1
+) AS f JOIN core_currency c ON c.id = f.currency AND f.currency = f.other
+"""
+
+
+def _foreign(partners: list[int], by: str, parameters: dict[str, Any]) -> dict[int, tuple[str, Decimal]]:
+    """Code and amount for those of the partners who owe in one foreign currency only. No query without partners."""
+    if not partners:
+        return {}
+    chosen = "AND i.partner_id = ANY(%(partners)s)"
+    if 0 in partners:
+        chosen = "AND (i.partner_id = ANY(%(partners)s) OR i.partner_id IS NULL)"
+    with connection.cursor() as cursor:
+        cursor.execute(
+            _with_open(by, parameters["later"], chosen) + _FOREIGN, {**parameters, "partners": partners}
+        )
+        return {partner: (code, amount) for partner, code, amount in cursor.fetchall()}
+
+
+def _aged_row(row: tuple[Any, ...], foreign: dict[int, tuple[str, Decimal]]) -> AgedRow:
+    partner, name, *amounts, _in_foreign = row
+    code, in_currency = foreign.get(partner, (None, None))
     return AgedRow(partner or None, name, tuple(amounts), sum(amounts, ZERO), code, in_currency)
 
 

@@ -5,20 +5,20 @@ from __future__ import annotations
 import datetime
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from typing import Any
 
+from django.db import connection
 from django.utils.translation import gettext as _
 
-from apps.accounting.compute.numbering import MonthDay, fiscal_year
+from apps.accounting.compute.numbering import CALENDAR, MonthDay, fiscal_year
 from apps.accounting.models import (
     Account,
-    FiscalYear,
     Journal,
     JournalItem,
     LedgerGroup,
     PartnerBalance,
     PeriodBalance,
 )
-from apps.accounting.selectors.setup import settings_of_many
 from apps.core.actor import Actor
 from apps.core.errors import NotVisible, PermissionDenied, ValidationFailed
 from apps.core.models import Currency
@@ -78,28 +78,51 @@ def scope_of(
         raise ValidationFailed(fields={"company": [_("Choose a company.")]})
     if not actor.is_system and not set(wanted) <= set(actor.company_pks):
         raise PermissionDenied(_("You do not see the books of that company."))
-    settings = settings_of_many(wanted)
-    currencies = {row.company.currency_id for row in settings.values()}
+    rows = _lines(wanted)
+    currencies = {row[4] for row in rows if row[0] == row[1]}
     if len(currencies) > 1:
         text = _("Choose companies of one currency; their sums would mean nothing.")
         raise ValidationFailed(text, code="several_currencies", fields={"company": [text]})
-    lines = {pk: tuple(row.line_pks) for pk, row in settings.items()}  # type: ignore[attr-defined]
+    lines: dict[int, tuple[int, ...]] = {}
+    year_ends = dict.fromkeys(wanted, CALENDAR)
     years: dict[int, tuple[Custom, ...]] = {}
-    rows = FiscalYear.objects.filter(company__in={pk for line in lines.values() for pk in line})
-    for company_pk, begins, ends in rows.order_by("date_from").values_list(
-        "company_id", "date_from", "date_to"
-    ):
-        years[company_pk] = (*years.get(company_pk, ()), (begins, ends))
+    for company_pk, member, month, day, _currency, begins, ends in rows:
+        lines[company_pk] = (*lines.get(company_pk, ()), member)
+        if month is not None:  # the farthest parent with settings comes last: the tree has one fiscal year
+            year_ends[company_pk] = (month, day)
+        if begins:
+            years[member] = tuple(zip(begins, ends, strict=True))
+    if len(lines) < len(wanted):
+        raise NotVisible()
     return Scope(
         company_pks=wanted,
-        currency=settings[wanted[0]].company.currency,
+        currency=Currency.objects.get(pk=currencies.pop()),
         lines=lines,
-        year_ends={
-            pk: (row.fiscal_year_last_month, row.fiscal_year_last_day) for pk, row in settings.items()
-        },
+        year_ends=year_ends,
         years=years,
         left_out=_left_out(actor, ledger_group) if ledger_group else (),
     )
+
+
+# Companies with those above them, nearest first, and what says when their fiscal years begin.
+_LINES = """
+WITH RECURSIVE up(start, id, parent_id, currency_id, depth) AS (
+    SELECT c.id, c.id, c.parent_id, c.currency_id, 0 FROM access_company c WHERE c.id = ANY(%s)
+    UNION ALL
+    SELECT up.start, c.id, c.parent_id, c.currency_id, up.depth + 1 FROM access_company c JOIN up ON c.id = up.parent_id
+)
+SELECT up.start, up.id, s.fiscal_year_last_month, s.fiscal_year_last_day, up.currency_id,
+       array(SELECT y.date_from FROM accounting_fiscalyear y WHERE y.company_id = up.id ORDER BY y.date_from),
+       array(SELECT y.date_to FROM accounting_fiscalyear y WHERE y.company_id = up.id ORDER BY y.date_from)
+FROM up LEFT JOIN accounting_accountingsettings s ON s.company_id = up.id
+ORDER BY up.start, up.depth
+"""
+
+
+def _lines(company_pks: tuple[int, ...]) -> list[tuple[Any, ...]]:
+    with connection.cursor() as cursor:
+        cursor.execute(_LINES, [list(company_pks)])
+        return cursor.fetchall()
 
 
 def _left_out(actor: Actor, ledger_group: int) -> tuple[int, ...]:
