@@ -7,20 +7,18 @@ documents of the call, so that the number of statements does not grow with them,
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
-from django.contrib.postgres.aggregates import ArrayAgg
-from django.db.models import F, Model, Q, QuerySet
+from django.db.models import Model, Q
 from django.utils import timezone
 
 from apps.access.models import Company
 from apps.accounting.compute.taxes import TaxSpec
 from apps.accounting.compute.terms import EarlyDiscount, TermLine
-from apps.accounting.constants import JournalType
 from apps.accounting.models import (
     Account,
     AccountingSettings,
@@ -33,14 +31,20 @@ from apps.accounting.models import (
     Tax,
 )
 from apps.accounting.selectors.partners import PositionChooser, PositionMap, position_maps, terms_of
-from apps.accounting.selectors.setup import company_line_of, settings_of_many, tax_specs
+from apps.accounting.selectors.setup import company_line_of, settings_of_many, specs_of, tax_rows
 from apps.contacts.models import BankAccount, Partner
 from apps.contacts.selectors.rates import rates_on_days
 from apps.core.actor import Actor
-from apps.core.models import Currency
-from apps.core.rules import record_filter, rules_of
+from apps.core.models import Country, CountryState, Currency
+from apps.core.rows import read_by_key, read_joined, read_rows, set_link
+from apps.core.rules import company_filter, record_filter, rules_of
 
 M = TypeVar("M", bound=Model)
+_PARTNERS = ((Partner, "p"), (Country, "c"), (CountryState, "s"))
+_PARTNERS_FROM = """
+FROM contacts_partner p LEFT JOIN core_country c ON c.id = p.country_id LEFT JOIN core_countrystate s ON s.id = p.state_id
+WHERE p.id = ANY (%s)
+"""
 
 
 @dataclass(slots=True)
@@ -117,12 +121,16 @@ class DocumentSetup:
     def load_journals(self, company_pks: Iterable[int]) -> None:
         """All journals for sales and purchases that the companies may use, with what they allow: one statement."""
         owners = {owner for pk in company_pks for owner in self.lines[pk]}
-        rows = Journal.objects.filter(
-            company__in=owners, type__in=(JournalType.SALE, JournalType.PURCHASE)
-        ).annotate(
-            allowed_pks=ArrayAgg("allowed_accounts", filter=Q(allowed_accounts__isnull=False), default=[])
+        rows = read_rows(
+            Journal,
+            "t.company_id = ANY (%s) AND t.type IN ('sale', 'purchase')",
+            [list(owners)],
+            extra={
+                "allowed_pks": "ARRAY(SELECT x.account_id FROM accounting_journal_allowed_accounts x"
+                " WHERE x.journal_id = t.id)"
+            },
         )
-        for journal in self._visible(rows):
+        for journal in self._allowed(rows):
             self.journals[journal.pk] = journal
 
     def default_journal(self, company_pk: int, type_: str) -> Journal | None:
@@ -136,39 +144,47 @@ class DocumentSetup:
         return min(fitting, key=lambda row: (line.index(row.company_id), row.sequence, row.pk), default=None)
 
     # -------------------------------------------------------------------------------------------------- plain records
-    def _visible(self, rows: QuerySet[M]) -> QuerySet[M]:
-        """Without what a rule hides. The rule of companies needs no statement: ``usable`` compares instead."""
-        if not self._filtered or not rules_of(rows.model):
+    def _allowed(self, rows: Sequence[M]) -> Sequence[M]:
+        """Without what a rule hides: a statement only for models that have rules of their own. The rule of companies needs
+        none, ``usable`` compares instead."""
+        if not rows or not self._filtered or not rules_of(type(rows[0])):
             return rows
-        condition = record_filter(rows.model, self.actor, "view")
-        return rows.none() if condition is None else rows.filter(condition)
+        model = type(rows[0])
+        condition = record_filter(model, self.actor, "view")
+        if condition is None:
+            return []
+        if condition == (company_filter(model, self.actor) or Q()):
+            return rows  # no rule says more than that of companies
+        seen = model._base_manager.filter(condition, pk__in=[row.pk for row in rows]).order_by()
+        shown = set(seen.values_list("pk", flat=True))
+        return [row for row in rows if row.pk in shown]
 
-    def _read(self, held: dict[int, Any], rows: QuerySet[Any], pks: Iterable[int | None]) -> None:
+    def _read(self, held: dict[int, Any], model: type[Model], pks: Iterable[int | None]) -> None:
         missing = {pk for pk in pks if pk is not None and pk not in held}
         if missing:
-            held.update({row.pk: row for row in self._visible(rows.filter(pk__in=missing))})
+            rows = list(read_by_key(model, missing).values())
+            held.update({row.pk: row for row in self._allowed(rows)})
 
     def load_currencies(self, pks: Iterable[int | None]) -> None:
-        self._read(self.currencies, Currency.objects.all(), pks)
+        self._read(self.currencies, Currency, pks)
 
     def load_accounts(self, pks: Iterable[int | None]) -> None:
-        self._read(self.accounts, Account.objects.all(), pks)
+        self._read(self.accounts, Account, pks)
 
     def load_roundings(self, pks: Iterable[int | None]) -> None:
-        self._read(self.roundings, CashRounding.objects.all(), pks)
+        self._read(self.roundings, CashRounding, pks)
 
     def load_partners(self, pks: Iterable[int | None]) -> None:
-        """Partners with their commercial entity, state and country: one statement."""
+        """Partners with their state and country: one statement, one more for the actor's rules."""
         missing = {pk for pk in pks if pk is not None and pk not in self.partners}
         if not missing:
             return
-        rows = Partner.objects.select_related(
-            "commercial_entity", "commercial_entity__country", "country", "state"
-        ).filter(pk__in=missing)
-        if self._filtered:
-            condition = record_filter(Partner, self.actor, "view")
-            rows = rows.none() if condition is None else rows.filter(condition)
-        for partner in rows:
+        partners = []
+        for partner, country, state in read_joined(_PARTNERS, _PARTNERS_FROM, [list(missing)]):
+            set_link(partner, "country", country)
+            set_link(partner, "state", state)
+            partners.append(partner)
+        for partner in self._allowed(partners):
             self.partners[partner.pk] = partner
 
     def load_agreed(self, company_pk: int, partner_pks: Iterable[int | None]) -> None:
@@ -195,32 +211,34 @@ class DocumentSetup:
             return
         self.bank_accounts_of |= {pk: [] for pk in partners}
         self.own_bank_accounts |= {pk: [] for pk in companies}
-        rows = self._visible(
-            BankAccount.objects.filter(
-                Q(pk__in=named)
-                | Q(partner__in=partners, active=True)
-                | Q(partner__represents__in=companies, active=True)
-            )
-        ).annotate(represented=F("partner__represents_id"))
-        for account in rows.order_by("-trusted", "sequence", "pk"):
+        rows = read_rows(
+            BankAccount,
+            """t.id = ANY (%s) OR t.active AND (t.partner_id = ANY (%s) OR t.partner_id IN (
+                   SELECT p.id FROM contacts_partner p WHERE p.represents_id = ANY (%s)
+               )) ORDER BY t.trusted DESC, t.sequence, t.id""",
+            [list(named), list(partners), list(companies)],
+            extra={
+                "represented": "(SELECT p.represents_id FROM contacts_partner p WHERE p.id = t.partner_id)"
+            },
+        )
+        for account in self._allowed(rows):
+            represented = account.represented  # type: ignore[attr-defined]
             self.bank_accounts[account.pk] = account
             if account.active and account.partner_id in partners:
                 self.bank_accounts_of[account.partner_id].append(account)
-            if account.active and account.represented in companies:
-                self.own_bank_accounts[account.represented].append(account)
+            if account.active and represented in companies:
+                self.own_bank_accounts[represented].append(account)
 
     # ------------------------------------------------------------------------------------------------ taxes and terms
     def load_taxes(self, pks: Iterable[int | None]) -> None:
-        """Taxes with their groups, and as the computation takes them: three statements."""
+        """Taxes with their groups, and as the computation takes them: two statements."""
         missing = {pk for pk in pks if pk is not None and pk not in self.taxes}
         if not missing:
             return
-        rows = self._visible(Tax.objects.filter(Q(pk__in=missing) | Q(parents__in=missing)))
-        for tax in rows.select_related("group").distinct():
-            self.taxes[tax.pk] = tax
-        asked = [pk for pk in missing if pk in self.taxes]
+        rows = {tax.pk: tax for tax in self._allowed(list(tax_rows(missing).values()))}
+        self.taxes |= rows
         for inclusion in {settings.price_inclusion for settings in self.settings.values()}:
-            for pk, spec in tax_specs(asked, inclusion=inclusion).items():
+            for pk, spec in specs_of(rows, missing, inclusion=inclusion).items():
                 self._specs[inclusion, pk] = spec
 
     def combination(self, tax_pks: tuple[int, ...], inclusion: str) -> tuple[TaxSpec, ...]:
@@ -241,10 +259,13 @@ class DocumentSetup:
         missing = {pk for pk in pks if pk is not None and pk not in self.terms}
         if not missing:
             return
-        rows = {row.pk: row for row in self._visible(PaymentTerm.objects.filter(pk__in=missing))}
+        rows: dict[int, PaymentTerm] = {}
+        self._read(rows, PaymentTerm, missing)
         lines: dict[int, list[TermLine]] = {pk: [] for pk in rows}
         if rows:
-            parts = PaymentTermLine.objects.filter(term__in=rows).order_by("term_id", "sequence", "pk")
+            parts = read_rows(
+                PaymentTermLine, "t.term_id = ANY (%s) ORDER BY t.term_id, t.sequence, t.id", [list(rows)]
+            )
             for part in parts:
                 line = TermLine(part.value, part.amount, part.days, part.delay, part.day)
                 lines[part.term_id].append(line)
@@ -259,7 +280,7 @@ class DocumentSetup:
         missing = {pk for pk in pks if pk is not None and pk not in self.positions}
         if not missing:
             return
-        self._read(self.positions, FiscalPosition.objects.all(), missing)
+        self._read(self.positions, FiscalPosition, missing)
         found = [pk for pk in missing if pk in self.positions]
         if found:
             self.maps.update(position_maps(found))

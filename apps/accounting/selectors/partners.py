@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-
-from django.contrib.postgres.aggregates import ArrayAgg
-from django.db.models import Q
+from typing import Any
 
 from apps.access.models import Company
 from apps.accounting.compute.positions import (
@@ -25,6 +23,7 @@ from apps.accounting.models import (
 from apps.contacts.identifiers import EU_COUNTRIES
 from apps.contacts.models import Partner
 from apps.core.links import company_line
+from apps.core.rows import read_rows
 
 _FIELDS = (
     "receivable_account_id",
@@ -46,10 +45,10 @@ def terms_of(
     people = {partner.pk: partner for partner in partners}
     line = line or _line(company_pk)
     keys = {pk for partner in people.values() for pk in (partner.pk, partner.commercial_entity_id)} - {None}
-    rows = {
-        (row.partner_id, row.company_id): row
-        for row in PartnerTerms.objects.filter(partner__in=keys, company__in=line)
-    }
+    found = read_rows(
+        PartnerTerms, "t.partner_id = ANY (%s) AND t.company_id = ANY (%s)", [list(keys), list(line)]
+    )
+    rows = {(row.partner_id, row.company_id): row for row in found}
     answer = {}
     for pk, partner in people.items():
         merged = PartnerTerms(partner_id=pk, company_id=company_pk)
@@ -117,8 +116,14 @@ class PositionChooser:
         self.company = company
         line = line or _line(company.pk)
         distance = {pk: number for number, pk in enumerate(line)}
-        rows = FiscalPosition.objects.filter(company__in=line, active=True, auto_apply=True).annotate(
-            state_pks=ArrayAgg("states", filter=Q(states__isnull=False), default=[])
+        rows: list[Any] = read_rows(
+            FiscalPosition,
+            "t.company_id = ANY (%s) AND t.active AND t.auto_apply ORDER BY t.id",
+            [list(line)],
+            extra={
+                "state_pks": "ARRAY(SELECT x.countrystate_id FROM accounting_fiscalposition_states x"
+                " WHERE x.fiscalposition_id = t.id)"
+            },
         )
         self.candidates = [
             PositionFacts(

@@ -7,12 +7,10 @@ once and pass the answer on.
 from __future__ import annotations
 
 import copy
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
-from django.contrib.postgres.aggregates import ArrayAgg
-from django.contrib.postgres.expressions import ArraySubquery
-from django.db.models import F, Field, Model, OuterRef, Q
+from django.db.models import F, Field, Model
 from django.db.models.expressions import RawSQL
 from django.utils.translation import gettext as _
 
@@ -27,8 +25,11 @@ from apps.accounting.models import (
     JournalEntry,
     PaymentMethodLine,
     Tax,
+    TaxGroup,
     TaxRepartition,
 )
+from apps.core.models import Country, Currency
+from apps.core.rows import read_joined, read_rows, set_link
 
 # A company, its parent, the parent's parent: nearest first.
 LINE = """
@@ -36,6 +37,19 @@ WITH RECURSIVE up(id, parent_id) AS (
     SELECT id, parent_id FROM access_company WHERE id = ANY(%s)
     UNION SELECT c.id, c.parent_id FROM access_company c JOIN up ON c.id = up.parent_id
 ) SELECT id FROM up
+"""
+_TAXES = ((Tax, "t"), (TaxGroup, "g"))
+_TAX_CHILDREN = {
+    "child_pks": "ARRAY(SELECT x.to_tax_id FROM accounting_tax_children x WHERE x.from_tax_id = t.id ORDER BY 1)"
+}
+_TAXES_FROM = """
+FROM accounting_tax t JOIN accounting_taxgroup g ON g.id = t.group_id WHERE t.id = ANY (%s)
+OR t.id IN (SELECT to_tax_id FROM accounting_tax_children WHERE from_tax_id = ANY (%s))
+"""
+_BOOKS = ((Company, "c"), (AccountingSettings, "s"), (Currency, "u"), (Country, "l"))
+_BOOKS_FROM = f"""
+FROM access_company c JOIN core_currency u ON u.id = c.currency_id LEFT JOIN core_country l ON l.id = c.country_id
+LEFT JOIN accounting_accountingsettings s ON s.company_id = c.id WHERE c.id IN ({LINE})
 """
 # What the whole tree shares: it has one chart and one ledger.
 OF_THE_ROOT = (
@@ -91,8 +105,12 @@ def settings_of(company_pk: int) -> AccountingSettings:
 def settings_of_many(company_pks: Collection[int]) -> dict[int, AccountingSettings]:
     """``settings_of`` for several companies, in one query."""
     wanted = sorted(set(company_pks))
-    rows = Company.objects.filter(pk__in=line_of(wanted)).select_related("currency", "accounting", "country")
-    companies = {company.pk: company for company in rows}
+    companies: dict[int, Company] = {}
+    for company, settings, currency, country in read_joined(_BOOKS, _BOOKS_FROM, [wanted]):
+        set_link(company, "currency", currency)
+        set_link(company, "country", country)
+        company.held_settings = settings
+        companies[company.pk] = company
     answer = {}
     for pk in wanted:
         if pk not in companies:
@@ -105,7 +123,7 @@ def _effective(company: Company, companies: dict[int, Company]) -> AccountingSet
     line = [company]
     while line[-1].parent_id is not None:
         line.append(companies[line[-1].parent_id])
-    own: list[AccountingSettings | None] = [getattr(member, "accounting", None) for member in line]
+    own: list[AccountingSettings | None] = [member.held_settings for member in line]  # type: ignore[attr-defined]
     held = [row for row in own if row is not None]
     merged = copy.copy(own[0]) if own[0] is not None else AccountingSettings(company_id=company.pk)
     merged.company = company
@@ -200,20 +218,21 @@ def tax_specs(pks: Iterable[int], *, inclusion: str | None = None) -> dict[int, 
     wanted = set(pks)
     if not wanted:
         return {}
-    links = Tax.children.through
-    inner = ArraySubquery(
-        links.objects.filter(from_tax_id=OuterRef("pk")).order_by("to_tax_id").values("to_tax_id")
-    )
-    children = links.objects.filter(from_tax__in=wanted).values("to_tax_id")
-    rows = {
-        tax.pk: tax
-        for tax in Tax.objects.filter(Q(pk__in=wanted) | Q(pk__in=children)).annotate(child_pks=inner)
-    }
+    return specs_of(tax_rows(wanted), wanted, inclusion=inclusion)
+
+
+def specs_of(
+    rows: Mapping[int, Tax], wanted: Collection[int], *, inclusion: str | None = None
+) -> dict[int, TaxSpec]:
+    """``tax_specs`` of rows that ``tax_rows`` answered. One query, two without ``inclusion``."""
     shares: dict[int, list[TaxRepartition]] = {}
-    for share in (
-        TaxRepartition.objects.filter(tax__in=list(rows))
-        .annotate(tag_pks=ArrayAgg("tags", filter=Q(tags__isnull=False), default=[]))
-        .order_by("sequence", "pk")
+    for share in read_rows(
+        TaxRepartition,
+        "t.tax_id = ANY (%s) ORDER BY t.sequence, t.id",
+        [list(rows)],
+        extra={
+            "tag_pks": "ARRAY(SELECT x.taxtag_id FROM accounting_taxrepartition_tags x WHERE x.taxrepartition_id = t.id)"
+        },
     ):
         shares.setdefault(share.tax_id, []).append(share)
     following = {tax.company_id for tax in rows.values() if tax.price_inclusion == PriceInclusion.DEFAULT}
@@ -227,6 +246,15 @@ def tax_specs(pks: Iterable[int], *, inclusion: str | None = None) -> dict[int, 
         inside = tuple(specs[pk] for pk in tax.child_pks if pk in specs)  # type: ignore[attr-defined]
         specs[tax.pk] = _spec(tax, shares.get(tax.pk, []), inside, defaults)
     return {pk: spec for pk, spec in specs.items() if pk in wanted}
+
+
+def tax_rows(pks: Iterable[int]) -> dict[int, Tax]:
+    """Taxes and the children of groups among them, each with its group loaded and its ``child_pks``. One query."""
+    wanted = list(pks)
+    rows = read_joined(_TAXES, _TAXES_FROM, [wanted, wanted], extra=_TAX_CHILDREN)
+    for tax, group in rows:
+        set_link(tax, "group", group)
+    return {tax.pk: tax for tax, _group in rows}
 
 
 def _spec(

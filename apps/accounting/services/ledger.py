@@ -43,6 +43,7 @@ from apps.accounting.services.copying import copy_rows, draw_keys
 from apps.core.actor import Actor
 from apps.core.errors import Conflict, ValidationFailed
 from apps.core.models import Currency
+from apps.core.rows import read_by_key, read_rows
 
 ZERO = Decimal(0)
 NAME_LENGTH = 500
@@ -238,12 +239,12 @@ def reverse_entries(
 # ------------------------------------------------------------------------------------------------------- preparing
 def _accounts(specs: Sequence[EntrySpec]) -> dict[int, Account]:
     wanted = {item.account_pk for spec in specs for item in spec.items}
-    return Account.objects.only("id", "code", "reconcile", "deprecated").in_bulk(wanted)
+    return read_by_key(Account, wanted)
 
 
 def _codes(specs: Sequence[EntrySpec]) -> dict[int, str]:
     wanted = {item.currency_pk for spec in specs for item in spec.items}
-    return dict(Currency.objects.filter(pk__in=wanted).values_list("pk", "code"))
+    return {pk: currency.code for pk, currency in read_by_key(Currency, wanted).items()}
 
 
 def _check(spec: EntrySpec, accounts: Mapping[int, Account]) -> None:
@@ -326,13 +327,11 @@ def lock_numbering(journals: Iterable[Journal], specs: Sequence[EntrySpec]) -> N
         )
         chains = _locked_chains(pks)
     numbering = Numbering(chains=chains, series={}, formats={}, fiscal_year_end={})
-    for series in NumberSeries.objects.filter(journal__in=pks).order_by("pk"):
+    for series in read_rows(NumberSeries, "t.journal_id = ANY (%s) ORDER BY t.id", [pks]):
         numbering.series[series.journal_id, series.prefix, series.suffix] = series
-    companies = {spec.company_pk for spec in specs}
-    for company_pk, month, day in AccountingSettings.objects.filter(company__in=companies).values_list(
-        "company_id", "fiscal_year_last_month", "fiscal_year_last_day"
-    ):
-        numbering.fiscal_year_end[company_pk] = (month, day)
+    companies = list({spec.company_pk for spec in specs})
+    for row in read_rows(AccountingSettings, "t.company_id = ANY (%s)", [companies]):
+        numbering.fiscal_year_end[row.company_id] = (row.fiscal_year_last_month, row.fiscal_year_last_day)
     again = [(s.series.pk, s.series_number) for s in specs if s.series is not None and s.series_number]
     if again:
         rows = (
@@ -348,7 +347,7 @@ def lock_numbering(journals: Iterable[Journal], specs: Sequence[EntrySpec]) -> N
 
 
 def _locked_chains(pks: Sequence[int]) -> dict[int, JournalChain]:
-    rows = JournalChain.objects.filter(journal__in=pks).order_by("journal_id").select_for_update()
+    rows = read_rows(JournalChain, "t.journal_id = ANY (%s) ORDER BY t.journal_id FOR UPDATE", [list(pks)])
     return {row.journal_id: row for row in rows}
 
 

@@ -167,6 +167,8 @@ def _load(postings: Sequence[Posting], setup: DocumentSetup) -> None:
     setup.load_journals(companies)
     setup.load_currencies(record.currency_id for record in records)
     setup.load_partners(pk for record in records for pk in (record.partner_id, record.shipping_partner_id))
+    if any(setup.journals[r.journal_id].reference_type == ReferenceType.PARTNER for r in records):
+        setup.load_partners([partner.commercial_entity_id for partner in setup.partners.values()])
     for company in companies:
         setup.load_agreed(company, {r.partner_id for r in records if r.company_id == company})
     setup.load_positions(record.fiscal_position_id for record in records)
@@ -353,9 +355,7 @@ def _reference(record: Invoice, journal: Journal, setup: DocumentSetup) -> str:
         return ""
     structured = journal.reference_model == ReferenceModel.ISO11649
     if journal.reference_type == ReferenceType.PARTNER:
-        partner = (
-            setup.partners[record.partner_id or 0].commercial_entity or setup.partners[record.partner_id or 0]
-        )
+        partner = setup.partners[record.commercial_partner_id or 0]
         if not structured:
             return partner.ref or str(partner.pk)
         try:
