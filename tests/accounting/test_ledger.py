@@ -73,7 +73,9 @@ def test_the_balances_know_at_once(books: Any) -> None:
         post_entries([sale(books, "100.00"), sale(books, "20.50")], actor=books.system)
     settled()
 
-    rows = PeriodBalance.objects.filter(account=books.accounts.income).values_list("month", "debit", "credit", "items")
+    rows = PeriodBalance.objects.filter(account=books.accounts.income).values_list(
+        "month", "debit", "credit", "items"
+    )
     assert list(rows) == [(datetime.date(2026, 3, 1), Decimal("0"), Decimal("120.50"), 2)]
 
 

@@ -88,9 +88,7 @@ def test_a_missing_setting_is_named(db: None) -> None:
     with pytest.raises(SettingMissing) as refused:
         setup.required(setup.settings_of(company.pk), "receivable_account")
 
-    assert (
-        refused.value.message == "Fresh has no “receivable”. Set it under Accounting › Settings."
-    )
+    assert refused.value.message == "Fresh has no “receivable”. Set it under Accounting › Settings."
     assert refused.value.code == "setting_missing"
 
 
@@ -106,7 +104,9 @@ def test_the_company_comes_before_its_parents_in_the_choice_of_journals(books: B
 
     assert setup.default_journal(settings, "bank") == books.journals.bank
     assert [j.code for j in setup.journals_of(settings, "bank")] == ["BNK1", "BNK2"]
-    assert [m.name for m in setup.methods_of([books.journals.bank.pk], "inbound")[books.journals.bank.pk]] == [
+    assert [
+        m.name for m in setup.methods_of([books.journals.bank.pk], "inbound")[books.journals.bank.pk]
+    ] == [
         "Manual",
         "By statement",
     ]
@@ -190,7 +190,9 @@ def test_taxes_become_values_in_three_queries(books: Books) -> None:
     assert spec.invoice_base_tag_pks == (books.tags.sale_base.pk,)
     assert spec.invoice_repartition[0].tag_pks == (books.tags.sale_tax.pk,)
     assert specs[books.taxes.sale21_included.pk].price_include is True
-    assert [(p.percent, p.account_pk) for p in specs[books.taxes.purchase21_reverse.pk].refund_repartition] == [
+    assert [
+        (p.percent, p.account_pk) for p in specs[books.taxes.purchase21_reverse.pk].refund_repartition
+    ] == [
         (Decimal(100), books.accounts.tax_deductible.pk),
         (Decimal(-100), books.accounts.tax_collected.pk),
     ]
@@ -223,7 +225,14 @@ def test_default_taxes_come_from_the_account_first(books: Books) -> None:
 
 
 def test_the_parent_of_a_group_is_the_longest_range_around_it() -> None:
-    groups = [(1, "4", "4"), (2, "40", "44"), (3, "400", "409"), (4, "45", "45"), (5, "9", "9"), (6, "438", "449")]
+    groups = [
+        (1, "4", "4"),
+        (2, "40", "44"),
+        (3, "400", "409"),
+        (4, "45", "45"),
+        (5, "9", "9"),
+        (6, "438", "449"),
+    ]
 
     assert setup.parents_of_groups(groups) == {1: None, 2: 1, 3: 2, 4: 1, 5: None, 6: 2}
     assert [setup.group_of_code(code, groups) for code in ("400100", "451000", "480000", "700000")] == [
@@ -242,7 +251,9 @@ def test_free_codes_skip_taken_ones(books: Books) -> None:
 
 
 # ----------------------------------------------------------------------------------------------------------- partners
-def test_terms_of_a_partner_come_from_the_entity_and_the_parent_company(books: Books, customer: Partner) -> None:
+def test_terms_of_a_partner_come_from_the_entity_and_the_parent_company(
+    books: Books, customer: Partner
+) -> None:
     branch = make_company("Alpha North", parent=books.company)
     person = make_partner("Ann", is_company=False, parent=customer)
     net30 = make_term(books, "30 days", ("percent", 100, 30))

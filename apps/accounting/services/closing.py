@@ -202,7 +202,9 @@ def close_year(
             actor=actor,
         )[0]
         entry_pk = entry.pk
-    with connection.cursor() as cursor:  # what was posted here is checked before the lock that would refuse it
+    with (
+        connection.cursor() as cursor
+    ):  # what was posted here is checked before the lock that would refuse it
         cursor.execute("SET CONSTRAINTS accounting_entry_check IMMEDIATE")
         cursor.execute("SET CONSTRAINTS accounting_entry_check DEFERRED")
     year.closed_at = timezone.now()

@@ -333,9 +333,7 @@ def save_lines(changed: Sequence[Line], retaxed: Sequence[Line]) -> None:
                 ],
             )
         if retaxed:
-            cursor.execute(
-                DELETE_TAXES, [[line.pk for line in retaxed]]
-            )
+            cursor.execute(DELETE_TAXES, [[line.pk for line in retaxed]])
     _insert_taxes(retaxed)
 
 
