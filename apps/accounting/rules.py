@@ -51,7 +51,7 @@ def staff_has_all_documents(actor: Actor, op: str) -> Q:
 
 @rule(Invoice, kinds=(INTERNAL,), ops=("view",))
 def documents_i_sell_or_follow(actor: Actor, op: str) -> Q:
-    followed = Follower.objects.filter(model="accounting.invoice", partner_id=actor.partner_pk)
+    followed = Follower.objects.filter(model="accounting.invoice", partner_id=actor.partner_pk)  # type: ignore[misc]
     return Q(salesperson_id=actor.user_pk) | Q(pk__in=followed.values("object_id"))
 
 

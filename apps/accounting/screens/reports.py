@@ -225,7 +225,11 @@ def aged_page(request: HttpRequest, kind: str) -> HttpResponseBase:
     if not form.is_valid():
         return _page(request, "accounting/aged.html", title, **context)
     data = form.cleaned_data
-    options = {"by": data["by"] or "due", "days": data["days"] or 30, "non_trade": bool(data["non_trade"])}
+    options: dict[str, Any] = {
+        "by": data["by"] or "due",
+        "days": data["days"] or 30,
+        "non_trade": bool(data["non_trade"]),
+    }
     found = aged(actor, kind, data["on"], limit=PARTNERS, **options)
     kept = {"on": data["on"].isoformat(), **options, "non_trade": "on" if options["non_trade"] else ""}
 

@@ -239,8 +239,8 @@ def journal_figures(actor: Actor, on: datetime.date) -> list[JournalFigures]:
         card.late, card.late_amount = row["late"], row["late_amount"] or Decimal(0)
     _bank_figures(actor, found)
     entries = visible(JournalEntry, actor).filter(journal__in=found, state=EntryState.DRAFT)
-    for row in entries.order_by().values("journal").annotate(n=Count("pk")):
-        found[row["journal"]].draft_entries = row["n"]
+    for pk, count in entries.order_by().values_list("journal_id").annotate(n=Count("pk")):
+        found[pk].draft_entries = count
     return list(found.values())
 
 
@@ -252,5 +252,5 @@ def _bank_figures(actor: Actor, found: dict[int, JournalFigures]) -> None:
     for row in balances.order_by().values("account").annotate(amount=Sum("debit") - Sum("credit")):
         banks[row["account"]].balance = row["amount"]
     lines = visible(StatementLine, actor).filter(journal__in=found, reconciled=False)
-    for row in lines.order_by().values("journal").annotate(n=Count("pk")):
-        found[row["journal"]].unreconciled = row["n"]
+    for pk, count in lines.order_by().values_list("journal_id").annotate(n=Count("pk")):
+        found[pk].unreconciled = count

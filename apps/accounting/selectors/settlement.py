@@ -80,12 +80,8 @@ def credits_for(invoice: Invoice, actor: Actor, limit: int = 20) -> list[Credit]
     )
     if account is None:
         return []
-    rows = (
-        visible(JournalItem, actor)
-        .open()
-        .filter(  # type: ignore[attr-defined]
-            company=invoice.company_id, account=account, partner=invoice.commercial_partner_id
-        )
+    rows = visible(JournalItem, actor, queryset=JournalItem.objects.open()).filter(
+        company=invoice.company_id, account=account, partner=invoice.commercial_partner_id
     )
     owed = RECEIVABLE_SIGN[InvoiceType(invoice.type)] > 0
     rows = rows.filter(residual__lt=0) if owed else rows.filter(residual__gt=0)

@@ -572,7 +572,7 @@ def build(making: Making, actor: Actor, custom: Values) -> Invoice:
         if name not in SPECIAL:
             plain[ATTRIBUTE[name]] = value
     # In the order of the fields, which spares the model looking each of them up.
-    record = Invoice(*plain.values())
+    record = Invoice(*plain.values())  # type: ignore[misc]
     record.created_by_id = record.updated_by_id = actor.user_pk
     record.custom = custom
     making.record = record
