@@ -204,7 +204,9 @@ def settle_locked(
             }
             settled_by_payments(done, actor=actor, records=records)
         rest = tuple(pk for pk in documents.invoice_pks if pk not in done)
-        refresh_after(Documents(documents.payment_pks, rest), actor=actor, records=records)
+        refresh_after(
+            Documents(documents.payment_pks, rest, documents.line_pks), actor=actor, records=records
+        )
     return result
 
 
