@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from decimal import Decimal
 from typing import Any
 
@@ -407,7 +408,8 @@ def test_without_outstanding_account_the_payment_is_a_promise(
     (payment,) = pay(invoice, billing, method_line=books.methods.bank_in_direct)
 
     assert (payment.state, payment.journal_entry_id) == (PaymentStatus.IN_PROCESS, None)
-    assert payment.number == "PAY/2026/00001"
+    number = payment.number
+    assert re.fullmatch(r"PAY/2026/\d{5}", number)  # promises may leave gaps: their numbers are drawn fast
     assert state(invoice) == (PaymentState.IN_PAYMENT, "100.00")
     assert not PartialMatch.objects.exists()
 
@@ -415,7 +417,7 @@ def test_without_outstanding_account_the_payment_is_a_promise(
     assert fresh(payment).state == PaymentStatus.PAID
     reset([payment], actor=billing)
 
-    assert (fresh(payment).state, fresh(payment).number) == (PaymentStatus.DRAFT, "PAY/2026/00001")
+    assert (fresh(payment).state, fresh(payment).number) == (PaymentStatus.DRAFT, number)
     assert state(invoice) == (PaymentState.NOT_PAID, "100.00")
 
 
