@@ -19,7 +19,7 @@ import benchmarks
 from . import WORKLOADS, Figure
 from .system import ROOT, System
 
-_HELPERS = {"system", "soak", "__main__"}
+_HELPERS = {"system", "soak", "inside", "ledger_data", "__main__"}
 
 
 def parse(arguments: list[str]) -> argparse.Namespace:
@@ -86,7 +86,7 @@ def main(arguments: list[str]) -> int:
     if options.fresh:
         shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True, exist_ok=True)
-    system = System(folder)
+    system = System(folder, options.size)
     try:
         figures = prepare(system, options.size)
         measured, failures = run(system, options.only or list(WORKLOADS))

@@ -126,7 +126,8 @@ def _make(name: str, partners: int) -> Company:
         ("unaffected", "149000", AccountType.EQUITY_UNAFFECTED, 1),
         ("income", "700000", AccountType.INCOME, 60),
         ("expense", "600000", AccountType.EXPENSE, 100),
-        ("other", "300000", AccountType.ASSET_CURRENT, 34),
+        ("outstanding", "499000", AccountType.ASSET_CURRENT, 1),
+        ("other", "300000", AccountType.ASSET_CURRENT, 33),
     ]
     accounts = Account.objects.bulk_create(
         Account(
@@ -134,7 +135,7 @@ def _make(name: str, partners: int) -> Company:
             code=str(int(first) + number),
             name=f"{role.capitalize()} {number}",
             type=kind,
-            reconcile=role in ("receivable", "payable"),
+            reconcile=role in ("receivable", "payable", "outstanding"),
             note=role,
         )
         for role, first, kind, count in kinds
@@ -153,7 +154,7 @@ def _make(name: str, partners: int) -> Company:
     JournalChain.objects.bulk_create(JournalChain(journal=journal) for journal in journals)
     PaymentMethodLine.objects.bulk_create(
         PaymentMethodLine(
-            journal=journals[2], direction=way, name="Manual", outstanding_account=by_role["other"]
+            journal=journals[2], direction=way, name="Manual", outstanding_account=by_role["outstanding"]
         )
         for way in ("inbound", "outbound")
     )

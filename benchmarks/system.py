@@ -56,8 +56,9 @@ class Client:
 class System:
     """`manage.py up` with what it prints; `first_start` and `second_start` are seconds to /readyz."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, size: str = "s") -> None:
         self.folder = folder
+        self.size = size
         self.port = ports.free_port()
         self.child: subprocess.Popen[str] | None = None
         self.lines: list[str] = []
@@ -119,6 +120,18 @@ class System:
             input=stdin,
             capture_output=True,
         )
+
+    def inside(self, *arguments: str) -> Any:
+        """What `python -m benchmarks.inside` answers: measured within a process of its own, on this system's database."""
+        done = subprocess.run(
+            [sys.executable, "-m", "benchmarks.inside", *arguments],
+            cwd=ROOT,
+            env={**self.environment, "DJANGO_SETTINGS_MODULE": "erp_project.settings.development"},
+            capture_output=True,
+        )
+        if done.returncode != 0:
+            raise RuntimeError(f"{' '.join(arguments)} failed: {done.stderr.decode()[-1500:]}")
+        return json.loads(done.stdout.splitlines()[-1])
 
     def processes(self) -> dict[str, list[int]]:
         """Process numbers by the name of the part of the system, children included."""
