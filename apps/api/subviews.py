@@ -170,15 +170,20 @@ class EndpointView(ApiView):
             self.http_method_not_allowed(request)
 
     def get(self, request: Request) -> HttpResponseBase:
+        self._require()
         given = {key: values[-1] for key, values in self.query().items()}
         return self._call(request, read_declared(self.endpoint.inputs, given, self.actor, text=True))
 
     @replayable
     def post(self, request: Request) -> HttpResponseBase:
+        self._require()
         self.refuse_query()
         return self._call(request, read_declared(self.endpoint.inputs, read_object(request.data), self.actor))
 
-    def _call(self, request: Request, inputs: Mapping[str, Any]) -> HttpResponseBase:
+    def _require(self) -> None:
+        """The right comes before the inputs: who may not ask is not told what to ask."""
         self.actor.require(self.endpoint.model, self.endpoint.permission)
+
+    def _call(self, request: Request, inputs: Mapping[str, Any]) -> HttpResponseBase:
         result = self.endpoint.function(request, **inputs)
         return result if isinstance(result, HttpResponseBase) else json_response(result_value(result))

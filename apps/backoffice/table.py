@@ -231,7 +231,7 @@ def foot_of(cl: Any) -> SafeString:
     sums = getattr(cl, "sums", {})
     if not sums:
         return SafeString("")
-    cells = [format_html("<td></td>")] if "action_checkbox" in cl.list_display else []
+    cells = [mark_safe("<td></td>")] if "action_checkbox" in cl.list_display else []
     for number, column in enumerate(columns_of(cl)):
         shown = sums.get(column.name)
         if shown is None:
