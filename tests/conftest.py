@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -82,6 +83,12 @@ def _let_the_flush_pass_append_only_tables() -> None:
 
 
 _let_the_flush_pass_append_only_tables()
+
+
+# The same examples in every run: a red build has a cause in the change, not in chance. HYPOTHESIS_SEARCH=1 looks for new ones.
+hypothesis.settings.register_profile("suite", derandomize=True, database=None)
+hypothesis.settings.register_profile("search", derandomize=False)
+hypothesis.settings.load_profile("search" if os.environ.get("HYPOTHESIS_SEARCH") else "suite")
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

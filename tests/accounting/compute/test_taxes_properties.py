@@ -363,7 +363,8 @@ def test_solved_prices_make_the_total(coins, spec, second, step, rounding):
         [TaxLine(1, Decimal(1), coins * step, taxes=taxes)], step=step, rounding=rounding
     ).total
 
-    assume(wanted >= 0)  # an included amount above the price turns the total negative; nobody types such a total
+    # An included amount above the price turns the total negative; nobody types such a total.
+    assume(wanted >= 0)
 
     price = solve_unit_price(wanted, taxes, step=step, rounding=rounding)
 
