@@ -20,8 +20,11 @@ from django.utils.dateparse import parse_date, parse_datetime, parse_duration, p
 from django.utils.duration import duration_iso_string
 from django.utils.translation import gettext as _
 
+from apps.core.models import Country, Currency
 from apps.core.money import ExactDecimalField, MoneyField, PriceField
 
+# What people know by an ISO code: it may be sent in place of the id.
+CODED: tuple[Any, ...] = (Currency, Country)
 LARGEST_KEY = 2**63 - 1
 LONGEST_NUMBER = 60  # digits before and after the point together that are worth looking at
 
@@ -200,7 +203,20 @@ def load(spec: FieldSpec, value: Any) -> Any:
 
 
 def _one(spec: FieldSpec, value: Any) -> Any:
+    if isinstance(value, str) and spec.target in CODED:
+        return _key_of_code(spec.target, value)
     return _LOADERS.get(spec.kind, _load_string)(value)
+
+
+def _key_of_code(target: Any, code: str) -> int:
+    """Currencies and countries may be sent by their ISO code instead of their id."""
+    pk: int | None = target._base_manager.filter(code=code.upper()).values_list("pk", flat=True).first()
+    if pk is None:
+        raise ValueError(
+            _("There is no %(kind)s with the code '%(code)s'.")
+            % {"kind": target._meta.verbose_name, "code": code[:20]}
+        )
+    return pk
 
 
 def _load_string(value: Any) -> str:
@@ -328,6 +344,8 @@ def load_text(spec: FieldSpec, text: str) -> Any:
     kind = spec.kind
     if kind == "boolean":
         return parse_flag(text)
+    if spec.target in CODED and text.isascii() and text.isalpha():
+        return _key_of_code(spec.target, text)
     if kind in ("integer", "reference", "references"):
         try:
             number = int(text) if len(text) <= 20 else None
