@@ -99,8 +99,8 @@ def rules_of(model: type[Model]) -> list[Rule]:
     return list(_rules.get(model, ()))
 
 
-# The companies of an actor and those above them, whose charts, journals and taxes branches use.
-_LINE = """
+# Companies (one array of keys) and those above them, nearest first: whose charts, journals and taxes branches use.
+COMPANY_LINE = """
 WITH RECURSIVE line(id) AS (
     SELECT unnest(%s::bigint[])
     UNION SELECT c.parent_id FROM access_company c JOIN line ON c.id = line.id WHERE c.parent_id IS NOT NULL
@@ -117,7 +117,7 @@ def company_filter(model: type[Model], actor: Actor, operation: str = "view") ->
     if mode == "none":
         return None
     if mode == "inherited" and operation == "view":
-        return Q(company_id__in=RawSQL(_LINE, [list(actor.company_pks)]))  # noqa: S611 - a constant statement
+        return Q(company_id__in=RawSQL(COMPANY_LINE, [list(actor.company_pks)]))  # noqa: S611 - a constant statement
     own = Q(company_id__in=actor.company_pks)
     return own | Q(company_id__isnull=True) if mode == "shared" else own
 

@@ -517,19 +517,8 @@ class PartialMatch(models.Model):
         return f"{self.debit_item_id} ↔ {self.credit_item_id}"
 
 
-class PeriodBalance(models.Model):
-    """What the posted items of a month add up to on an account in a currency. Postings only add rows, so that none
-    waits for another; a job folds them. A figure is always the sum of its rows."""
-
-    erp: ClassVar[ModelOptions] = ModelOptions(
-        company="owned",
-        company_links=(),
-        exempt={
-            "version": "written by triggers only",
-            "index:company": "rows are found by account",
-            "index:currency": "never searched for alone",
-        },
-    )
+class Balance(models.Model):
+    """What balances of every kind hold: sums of a month on an account in a currency."""
 
     id = models.BigAutoField(primary_key=True)
     company = models.ForeignKey(
@@ -552,6 +541,24 @@ class PeriodBalance(models.Model):
     items = models.BigIntegerField(_("items"))
 
     class Meta:
+        abstract = True
+
+
+class PeriodBalance(Balance):
+    """What the posted items of a month add up to on an account in a currency. Postings only add rows, so that none
+    waits for another; a job folds them. A figure is always the sum of its rows."""
+
+    erp: ClassVar[ModelOptions] = ModelOptions(
+        company="owned",
+        company_links=(),
+        exempt={
+            "version": "written by triggers only",
+            "index:company": "rows are found by account",
+            "index:currency": "never searched for alone",
+        },
+    )
+
+    class Meta:
         verbose_name = _("period balance")
         verbose_name_plural = _("period balances")
         ordering = ("account_id", "month", "pk")
@@ -568,7 +575,7 @@ class PeriodBalance(models.Model):
         return f"{self.account_id} {self.month:%Y-%m}"
 
 
-class PartnerBalance(models.Model):
+class PartnerBalance(Balance):
     """Like ``PeriodBalance`` for receivables and payables, by partner."""
 
     erp: ClassVar[ModelOptions] = ModelOptions(
@@ -582,17 +589,6 @@ class PartnerBalance(models.Model):
         },
     )
 
-    id = models.BigAutoField(primary_key=True)
-    company = models.ForeignKey(
-        "access.Company",
-        verbose_name=_("company"),
-        on_delete=models.PROTECT,
-        related_name="+",
-        db_index=False,
-    )
-    account = models.ForeignKey(
-        Account, verbose_name=_("account"), on_delete=models.PROTECT, related_name="+", db_index=False
-    )
     partner = models.ForeignKey(
         "contacts.Partner",
         verbose_name=_("partner"),
@@ -601,14 +597,6 @@ class PartnerBalance(models.Model):
         related_name="+",
         db_index=False,
     )
-    month = models.DateField(_("month"), help_text=_("Its first day."))
-    currency = models.ForeignKey(
-        Currency, verbose_name=_("currency"), on_delete=models.PROTECT, related_name="+", db_index=False
-    )
-    debit = MoneyField(_("debit"))
-    credit = MoneyField(_("credit"))
-    amount_currency = MoneyField(_("amount in currency"))
-    items = models.BigIntegerField(_("items"))
 
     class Meta:
         verbose_name = _("partner balance")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.db import models
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.translation import gettext as _
@@ -167,8 +166,3 @@ class FiscalYearAdmin(RecordAdmin):
 @backoffice(Incoterm)
 class IncotermAdmin(RecordAdmin):
     list_display = ("code", "name")
-
-
-def usable_accounts(rows: models.QuerySet[Any]) -> models.QuerySet[Any]:
-    """Accounts that new items may be on."""
-    return rows.filter(deprecated=False)

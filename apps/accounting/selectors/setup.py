@@ -30,14 +30,8 @@ from apps.accounting.models import (
 )
 from apps.core.models import Country, Currency
 from apps.core.rows import read_joined, read_rows, set_link
+from apps.core.rules import COMPANY_LINE
 
-# A company, its parent, the parent's parent: nearest first.
-LINE = """
-WITH RECURSIVE up(id, parent_id) AS (
-    SELECT id, parent_id FROM access_company WHERE id = ANY(%s)
-    UNION SELECT c.id, c.parent_id FROM access_company c JOIN up ON c.id = up.parent_id
-) SELECT id FROM up
-"""
 _TAXES = ((Tax, "t"), (TaxGroup, "g"))
 _TAX_CHILDREN = {
     "child_pks": "ARRAY(SELECT x.to_tax_id FROM accounting_tax_children x WHERE x.from_tax_id = t.id ORDER BY 1)"
@@ -49,7 +43,7 @@ OR t.id IN (SELECT to_tax_id FROM accounting_tax_children WHERE from_tax_id = AN
 _BOOKS = ((Company, "c"), (AccountingSettings, "s"), (Currency, "u"), (Country, "l"))
 _BOOKS_FROM = f"""
 FROM access_company c JOIN core_currency u ON u.id = c.currency_id LEFT JOIN core_country l ON l.id = c.country_id
-LEFT JOIN accounting_accountingsettings s ON s.company_id = c.id WHERE c.id IN ({LINE})
+LEFT JOIN accounting_accountingsettings s ON s.company_id = c.id WHERE c.id IN ({COMPANY_LINE})
 """
 # What the whole tree shares: it has one chart and one ledger.
 OF_THE_ROOT = (
@@ -89,7 +83,7 @@ OWN_OR_PARENT = ("block_over_limit", "require_trusted_bank", "quick_totals", "mi
 
 def line_of(company_pks: Collection[int]) -> RawSQL:
     """Companies and their parents, inside a queryset: ``Account.objects.filter(company__in=line_of([pk]))``."""
-    return RawSQL(LINE, [sorted(company_pks)])  # noqa: S611 - constant text, the keys are a parameter
+    return RawSQL(COMPANY_LINE, [sorted(company_pks)])  # noqa: S611 - constant text, the keys are a parameter
 
 
 # ------------------------------------------------------------------------------------------------------------ settings

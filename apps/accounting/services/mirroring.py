@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any
 
 from django.db import transaction
 
-from apps.access.models import Company
 from apps.accounting.constants import MIRROR_OF, EntryState, LineKind
 from apps.accounting.models import AccountingSettings, Invoice, InvoiceLine
 from apps.accounting.services.invoices import InvoiceService
@@ -99,9 +98,3 @@ def _line(line: InvoiceLine, document: Invoice) -> dict[str, Any]:
         "discount": discount,
         "sequence": line.sequence,
     }
-
-
-def sister_companies(companies: Sequence[Company]) -> dict[int, Partner]:
-    """The contact that represents each company, by company."""
-    rows = Partner.objects.filter(represents__in=[company.pk for company in companies])
-    return {row.represents_id: row for row in rows}  # type: ignore[misc]

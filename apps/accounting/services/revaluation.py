@@ -17,7 +17,7 @@ from django.utils.translation import gettext as _
 
 from apps.access.models import Company
 from apps.accounting.constants import LIQUIDITY_TYPES, EntryOrigin, ItemKind
-from apps.accounting.models import AccountingSettings, Journal, JournalEntry, JournalItem, PartialMatch
+from apps.accounting.models import AccountingSettings, Journal, JournalItem, PartialMatch
 from apps.accounting.selectors.setup import required, settings_of
 from apps.accounting.services.ledger import EntrySpec, ItemSpec, post_entries, reverse_entries
 from apps.contacts.selectors.rates import rates_on
@@ -172,9 +172,3 @@ def revalue(
         "difference": f"{sum((found.difference for found in differences), ZERO):.{places}f}",
         "accounts": len({found.account_pk for found in differences}),
     }
-
-
-def revaluations_of(company_pk: int) -> list[JournalEntry]:
-    """Entries of earlier revaluations, latest first."""
-    rows = JournalEntry.objects.filter(company=company_pk, origin=EntryOrigin.REVALUATION)
-    return list(rows.order_by("-date", "-pk"))
