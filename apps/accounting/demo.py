@@ -406,7 +406,9 @@ def seed(size: str, *, actor: Actor) -> None:
         rows = [_load_row(n, company, journal, customers, income, tax, wanted) for n in numbers]
         made = service_for(Invoice).create(rows, actor=keeper)
         post_invoices(made, actor=keeper)
-        _pay_some(company, made, keeper)
+        paid = [invoice for number, invoice in zip(numbers, made, strict=True) if number % 3 == 0]
+        if paid:
+            _pay(company, paid, keeper)
 
 
 def _load_row(
@@ -439,9 +441,7 @@ def _load_row(
     }
 
 
-def _pay_some(company: Company, invoices: Sequence[Invoice], actor: Actor) -> None:
+def _pay(company: Company, invoices: Sequence[Invoice], actor: Actor) -> None:
     bank = Journal.objects.get(company=company, code="BNK1")
-    third = [invoice for invoice in invoices if invoice.pk % 3 == 0]
-    if third:
-        last = max(invoice.date for invoice in third if invoice.date)
-        register_payment(third, actor=actor, journal=bank, date=last)
+    last = max(invoice.date for invoice in invoices if invoice.date)
+    register_payment(invoices, actor=actor, journal=bank, date=last)
