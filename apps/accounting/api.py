@@ -11,6 +11,7 @@ from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from apps.access.models import Company
 from apps.accounting import report_api  # noqa: F401 - declares the reports
 from apps.accounting.constants import PURCHASE_TYPES, SALE_TYPES, EntryState
 from apps.accounting.models import (
@@ -46,15 +47,19 @@ from apps.accounting.models import (
 from apps.accounting.selectors.bank_matching import proposals_for
 from apps.accounting.selectors.statements import running_balances, statement_figures
 from apps.accounting.services.bank_import import import_bank_file
+from apps.accounting.services.charts import available_charts, charts_for
 from apps.api.base import (
+    CREATE,
     DETAIL,
     LIST,
     READ_ONLY,
+    UPDATE,
     Computed,
     Filter,
     Input,
     NestedSpec,
     Resource,
+    endpoint,
     resource,
     route,
 )
@@ -91,7 +96,7 @@ class JournalResource(Resource):
     """Journals with their ways to pay."""
 
     model = Journal
-    exclude = ("template_key",)
+    exclude = ("template_key", "import_mapping")
     nested: ClassVar[Mapping[str, NestedSpec]] = {
         "payment_methods": NestedSpec(
             PaymentMethodLine,
@@ -200,10 +205,28 @@ class IncotermResource(Resource):
 
 @resource("accounting/settings")
 class AccountingSettingsResource(Resource):
-    """How each company keeps its books. Lock dates are set by actions."""
+    """How each company keeps its books: made once a company, and never deleted. What is left out begins as it is for the
+    parent. Lock dates, charts and opening balances are set by actions."""
 
     model = AccountingSettings
-    operations = (LIST, DETAIL, "update")
+    operations = (LIST, DETAIL, CREATE, UPDATE)
+
+
+@endpoint(
+    "accounting/charts",
+    model="accounting.AccountingSettings",
+    summary="Charts of accounts",
+)
+def charts(request: Any) -> dict[str, Any]:
+    """The charts that the action `install_chart` of settings takes, those of the company's country first."""
+    company = Company.objects.select_related("country").filter(pk=request.actor.company_pk).first()
+    rows = charts_for(company) if company is not None else available_charts()
+    return {
+        "results": [
+            {"key": row.key, "title": row.title, "country": row.country, "version": row.version}
+            for row in rows
+        ]
+    }
 
 
 @resource("accounting/fiscal-years")
@@ -218,7 +241,7 @@ class LockExceptionResource(Resource):
     """Leave to post into a locked period."""
 
     model = LockException
-    operations = (LIST, DETAIL, "create")
+    operations = (LIST, DETAIL, CREATE)
 
 
 # ------------------------------------------------------------------------------------------------------- documents
@@ -424,6 +447,31 @@ class BankStatementResource(Resource):
     where the one before ended."""
 
     model = BankStatement
+    nested: ClassVar[Mapping[str, NestedSpec]] = {
+        "lines": NestedSpec(
+            StatementLine,
+            link="statement",
+            fields=(
+                "date",
+                "sequence",
+                "label",
+                "amount",
+                "foreign_currency",
+                "foreign_amount",
+                "partner",
+                "partner_name",
+                "account_number",
+                "transaction_type",
+                "reference",
+                "reconciled",
+                "entry",
+            ),
+            ordering=("date", "sequence", "pk"),
+            writes="service",
+            help="Lines are added to those that are there; with an id they are mended. Without a date they take the "
+            "statement's. A line is removed by deleting it under statement-lines.",
+        ),
+    }
     computed: ClassVar[Mapping[str, Any]] = {
         "figures": Computed(
             type=dict,

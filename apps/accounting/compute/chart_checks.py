@@ -61,7 +61,7 @@ ROLE_TYPES: dict[str, tuple[str, ...]] = {
     "prepaid_expense": ("asset_prepayments", "asset_current"),
     "deferred_income": ("liability_current",),
 }
-RECONCILED_ROLES = ("outstanding_receipts", "outstanding_payments", "transfer")
+RECONCILED_ROLES = ("suspense", "outstanding_receipts", "outstanding_payments", "transfer")
 
 REQUIRED_JOURNALS = {
     "INV": "sale", "BILL": "purchase", "MISC": "general", "EXCH": "general", "CABA": "general", "BNK1": "bank",

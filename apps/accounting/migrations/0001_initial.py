@@ -43,6 +43,7 @@ class Migration(migrations.Migration):
                 ('sequence', models.PositiveIntegerField(default=10, verbose_name='sequence')),
                 ('color', models.PositiveSmallIntegerField(default=0, verbose_name='colour')),
                 ('on_dashboard', models.BooleanField(default=True, verbose_name='on the dashboard')),
+                ('import_mapping', models.JSONField(blank=True, default=dict, editable=False, verbose_name='how columns of its files are read')),
                 ('template_key', models.CharField(blank=True, editable=False, max_length=80)),
             ],
             options={

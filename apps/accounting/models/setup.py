@@ -256,6 +256,9 @@ class Journal(ArchivableMixin, CompanyOwnedMixin, CustomFieldsMixin, BaseModel):
     sequence = models.PositiveIntegerField(_("sequence"), default=10)
     color = models.PositiveSmallIntegerField(_("colour"), default=0)
     on_dashboard = models.BooleanField(_("on the dashboard"), default=True)
+    import_mapping = models.JSONField(
+        _("how columns of its files are read"), default=dict, blank=True, editable=False
+    )
     template_key = models.CharField(max_length=80, blank=True, editable=False)
 
     objects = JournalQuerySet.as_manager()

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from django.utils.translation import gettext as _
 
-from apps.accounting.constants import Direction, PaymentStatus
+from apps.accounting.constants import Direction, EntryOrigin, PaymentStatus
 from apps.accounting.models import Account, Invoice, JournalEntry, JournalItem, Payment, PaymentMethodLine
 from apps.accounting.selectors.locks import OpenDateRequest, open_dates
 from apps.accounting.selectors.payment_setup import Journals
@@ -321,6 +321,7 @@ def take_back(payments: Sequence[Payment], *, state: str, actor: Actor) -> None:
     entry_pks = [payment.journal_entry_id for payment in payments if payment.journal_entry_id is not None]
     touched: set[int] = set()
     held = lock_invoices(invoice_pks)
+    _check_promises(payments)
     if entry_pks:
         entries = list(JournalEntry.objects.filter(pk__in=entry_pks).select_related("journal").order_by("pk"))
         items = _own_items(payments)
@@ -341,6 +342,25 @@ def take_back(payments: Sequence[Payment], *, state: str, actor: Actor) -> None:
         payment.state = state
     update_rows(Payment, payments, ("journal_entry", "state"))
     refresh_invoices(invoice_pks | touched, actor=actor)
+
+
+def _check_promises(payments: Sequence[Payment]) -> None:
+    """Refuse promises that a line of a bank statement keeps: its reconciling entry names them."""
+    promises = [payment.pk for payment in payments if payment.journal_entry_id is None]
+    if not promises:
+        return
+    kept = (
+        JournalEntry.objects.filter(payment__in=promises, origin=EntryOrigin.STATEMENT, reversals__isnull=True)
+        .select_related("payment", "caused_by")
+        .order_by("pk")
+        .first()
+    )
+    if kept is not None:
+        raise Conflict(
+            _("%(payment)s is on a bank statement (%(entry)s); undo its reconciliation there first.")
+            % {"payment": kept.payment, "entry": kept.caused_by},
+            code="on_statement",
+        )
 
 
 def _own_items(payments: Sequence[Payment]) -> list[int]:

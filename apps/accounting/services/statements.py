@@ -9,11 +9,13 @@ a wrong line is deleted while nothing explains it, which books the opposite entr
 from __future__ import annotations
 
 import datetime
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
+from django.db import models
 from django.utils.translation import gettext as _
 
 from apps.accounting.constants import BANK_LIKE, EntryOrigin
@@ -37,7 +39,9 @@ from apps.core.errors import Conflict, ValidationFailed
 from apps.core.links import pk_of
 from apps.core.models import Currency
 from apps.core.money import convert, round_money
-from apps.core.records import RecordService, Values, service
+from apps.core.records import RecordService, Values, service, service_for
+from apps.core.rules import visible
+from apps.core.unit_of_work import unit_of_work
 
 # What the bank said, and what the ledger holds since.
 FIXED = ("company", "journal", "date", "amount", "foreign_currency", "foreign_amount")
@@ -272,7 +276,75 @@ def take_back_entries(entry_pks: Sequence[int], *, actor: Actor) -> list[Journal
 
 @service(BankStatement)
 class BankStatementService(RecordService[BankStatement]):
-    """The writer of statements."""
+    """The writer of statements. ``lines``: a list of lines that come with the statement. Those with an ``id`` are mended, the
+    others are added and booked; lines that are not in the list stay, because what is booked goes by deleting it alone."""
+
+    def create(self, rows: Sequence[Mapping[str, Any]], *, actor: Actor) -> list[BankStatement]:
+        drafts = [dict(row) for row in rows]
+        lists = [draft.pop("lines", None) or () for draft in drafts]
+        with unit_of_work(actor):
+            statements = super().create(drafts, actor=actor)
+            self._write_lines(statements, lists, actor)
+        return statements
+
+    def update(
+        self,
+        records: Iterable[BankStatement] | models.QuerySet[BankStatement],
+        values: Mapping[str, Any],
+        *,
+        actor: Actor,
+        expected_version: int | None = None,
+        operation: str = "change",
+    ) -> list[BankStatement]:
+        draft = dict(values)
+        given = draft.pop("lines", None) or ()
+        with unit_of_work(actor):
+            written = super().update(
+                records, draft, actor=actor, expected_version=expected_version, operation=operation
+            )
+            if given and len(written) != 1:
+                raise ValidationFailed(fields={"lines": [_("Lines belong to one statement.")]})
+            self._write_lines(written, [given], actor)
+        return written
+
+    def _write_lines(
+        self,
+        statements: Sequence[BankStatement],
+        lists: Sequence[Sequence[Mapping[str, Any]]],
+        actor: Actor,
+    ) -> None:
+        """Constant in statements for new lines; mended ones are written one by one."""
+        fresh: list[Values] = []
+        places: list[str] = []
+        mended: list[tuple[str, StatementLine, Values]] = []
+        wanted = {row["id"] for given in lists for row in given if row.get("id") is not None}
+        held = (
+            {row.pk: row for row in visible(StatementLine, actor, "change").filter(pk__in=wanted)}
+            if wanted
+            else {}
+        )
+        for number, (statement, given) in enumerate(zip(statements, lists, strict=False)):
+            prefix = f"{number}.lines" if len(statements) > 1 else "lines"
+            for place, row in enumerate(given):
+                where = f"{prefix}.{place}"
+                values = {name: value for name, value in row.items() if name != "id"}
+                if row.get("id") is None:
+                    values.setdefault("sequence", place + 1)
+                    fresh.append({**values, "statement": statement.pk})
+                    places.append(where)
+                elif row["id"] not in held or held[row["id"]].statement_id != statement.pk:
+                    raise ValidationFailed(
+                        fields={f"{where}.id": [_("This line is not of this statement.")]}
+                    )
+                elif values:
+                    mended.append((where, held[row["id"]], values))
+        lines = service_for(StatementLine)
+        for where, line, values in mended:
+            with _named([where]):
+                lines.update([line], values, actor=actor)
+        if fresh:
+            with _named(places):
+                lines.create(fresh, actor=actor)
 
     def prepare_update(self, records: Sequence[BankStatement], values: Values, actor: Actor) -> None:
         moved = [
@@ -307,3 +379,21 @@ class BankStatementService(RecordService[BankStatement]):
                     ]
             if errors:
                 raise ValidationFailed(fields=errors)
+
+
+@contextmanager
+def _named(places: Sequence[str]) -> Iterator[None]:
+    """Faults of lines under the places where they stand in the list of their statement."""
+    try:
+        yield
+    except ValidationFailed as refused:
+        named = {}
+        for name, texts in refused.fields.items():
+            place, dot, rest = name.partition(".")
+            if len(places) > 1 and dot and place.isdecimal() and int(place) < len(places):
+                named[f"{places[int(place)]}.{rest}"] = texts
+            elif len(places) == 1:
+                named[f"{places[0]}.{name}"] = texts
+            else:
+                named[name] = texts
+        raise ValidationFailed(refused.message, code=refused.code, fields=named) from refused
