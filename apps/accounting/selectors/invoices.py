@@ -7,7 +7,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
 
-from django.db.models import Q
+from django.db.models import F, Func, Q, Value
+from django.db.models.functions import Lower
+from django.utils.formats import date_format
+from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 
 from apps.accounting.constants import (
@@ -22,10 +25,12 @@ from apps.accounting.constants import (
 )
 from apps.accounting.models import Invoice, JournalItem
 from apps.accounting.selectors.credit import owed_by
-from apps.accounting.selectors.locks import explain_lock
+from apps.accounting.selectors.locks import explain_lock, today_of
 from apps.accounting.selectors.partners import terms_of
 from apps.accounting.selectors.setup import settings_of
+from apps.contacts.models import BankAccount
 from apps.core.actor import Actor
+from apps.core.money import format_money
 from apps.core.rules import visible
 
 ZERO = Decimal(0)
@@ -75,6 +80,7 @@ def references_twice(invoices: Iterable[Invoice], actor: Actor) -> dict[int, lis
     ]
     if not asked:
         return {}
+    blank = Func(F("reference"), Value(r"\s+"), Value(""), Value("g"), function="regexp_replace")
     rows = (
         visible(Invoice, actor)
         .filter(
@@ -82,7 +88,8 @@ def references_twice(invoices: Iterable[Invoice], actor: Actor) -> dict[int, lis
             type__in={invoice.type for invoice in asked},
         )
         .exclude(state=EntryState.CANCELLED)
-        .exclude(reference="")
+        .alias(folded=Lower(blank))
+        .filter(folded__in={"".join(invoice.reference.split()).lower() for invoice in asked})
     )
     found: dict[tuple[int, int | None, str, str], list[Invoice]] = {}
     for row in rows.order_by("pk"):
@@ -149,7 +156,7 @@ def warnings_of(invoice: Invoice, actor: Actor) -> list[DocumentWarning]:
     if invoice.state != EntryState.DRAFT:
         return []
     found = [*_duplicate_warnings(invoice, actor), *_credit_warnings(invoice)]
-    found += _lock_warnings(invoice, actor)
+    found += [*_bank_warnings(invoice, actor), *_lock_warnings(invoice, actor)]
     if _has_open_credits(invoice, actor):
         found.append(
             DocumentWarning("open_credits", _("There are open credits of this partner to settle it with."))
@@ -194,16 +201,40 @@ def _credit_warnings(invoice: Invoice) -> list[DocumentWarning]:
     if position is None or position[0] <= position[1]:
         return []
     text = _("The customer would owe %(owed)s, more than the credit limit of %(limit)s.") % {
-        "owed": f"{position[0]:.2f}",
-        "limit": f"{position[1]:.2f}",
+        "owed": _in_books(invoice, position[0]),
+        "limit": _in_books(invoice, position[1]),
     }
     return [DocumentWarning("credit_limit", text, blocks=settings_of(invoice.company_id).block_over_limit)]
+
+
+def _in_books(invoice: Invoice, amount: Decimal) -> str:
+    currency = settings_of(invoice.company_id).company.currency
+    return format_money(amount, language=get_language() or "en", currency=currency)
+
+
+def _bank_warnings(invoice: Invoice, actor: Actor) -> list[DocumentWarning]:
+    """Money would go to an account that nobody has confirmed, or to none where one is needed. One query."""
+    if RECEIVABLE_SIGN[InvoiceType(invoice.type)] > 0:
+        return []
+    needed = settings_of(invoice.company_id).require_trusted_bank
+    if invoice.bank_account_id is None:
+        if not needed or invoice.partner is None:
+            return []
+        text = _("Choose the bank account that the money is to go to.")
+        return [DocumentWarning("untrusted_bank", text, blocks=True)]
+    account = visible(BankAccount, actor).filter(pk=invoice.bank_account_id).first()
+    if account is None or account.trusted:
+        return []
+    text = _("Nobody has confirmed bank account %(number)s yet.") % {"number": account.number}
+    return [DocumentWarning("untrusted_bank", text, blocks=needed)]
 
 
 def _lock_warnings(invoice: Invoice, actor: Actor) -> list[DocumentWarning]:
     day = invoice.accounting_date or invoice.date
     if day is None:
-        return []
+        if invoice.type in PURCHASE_TYPES:
+            return []
+        day = today_of(actor)
     side = JournalType.SALE if invoice.type in SALE_TYPES else JournalType.PURCHASE
     closed = explain_lock(
         invoice.company_id,
@@ -216,8 +247,8 @@ def _lock_warnings(invoice: Invoice, actor: Actor) -> list[DocumentWarning]:
     )
     if closed is None:
         return []
-    text = closed.text + " " + _("It will be booked on %(date)s.") % {"date": closed.reopens.isoformat()}
-    return [DocumentWarning("locked", text)]
+    moved = _("It will be posted on %(date)s.") % {"date": date_format(closed.reopens, "SHORT_DATE_FORMAT")}
+    return [DocumentWarning("locked", f"{moved} {closed.text}")]
 
 
 def due_parts(invoice: Invoice) -> list[DuePart]:

@@ -20,7 +20,6 @@ from django.db import connection, models
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from apps.accounting.compute.taxes import map_price
 from apps.accounting.constants import (
     CREDIT_NOTE_OF,
     RECEIPT_TYPES,
@@ -29,7 +28,6 @@ from apps.accounting.constants import (
 )
 from apps.accounting.models import Invoice
 from apps.accounting.selectors.invoice_setup import DocumentSetup
-from apps.accounting.selectors.partners import PositionMap, map_account, map_taxes
 from apps.accounting.services.bulk import update_rows
 from apps.accounting.services.copying import copy_rows, draw_keys
 from apps.accounting.services.invoice_lines import (
@@ -52,6 +50,7 @@ from apps.accounting.services.invoice_making import (
 )
 from apps.accounting.services.invoice_totals import STORED
 from apps.accounting.services.ledger import DOCUMENT_KEYS
+from apps.accounting.services.line_positions import move_lines
 from apps.core import custom_fields, extensions
 from apps.core.actor import Actor
 from apps.core.errors import Conflict, ValidationFailed, WrongState
@@ -407,45 +406,8 @@ def _move_lines(making: Making, setup: DocumentSetup) -> None:
     record = making.record
     assert record is not None
     _kind, old_pk = record._was  # type: ignore[attr-defined]
-    if old_pk == record.fiscal_position_id:
-        return
-    setup.load_positions([old_pk])
-    old, new = setup.maps.get(old_pk or 0), setup.maps.get(record.fiscal_position_id or 0)
-    inclusion = setup.settings[record.company_id].price_inclusion
-    moved: list[tuple[Line, tuple[int, ...]]] = []
-    for line, _given in making.lines:
-        if line.pk is None or not line.is_product:
-            continue
-        taxes = tuple(sorted(map_taxes(new, _unmapped_taxes(line.tax_pks, old))))
-        if line.account_pk is not None:
-            line.account_pk = map_account(new, _unmapped_account(line.account_pk, old))
-        moved.append((line, taxes))
-    setup.load_taxes({pk for line, taxes in moved for pk in (*line.tax_pks, *taxes)})
-    for line, taxes in moved:
-        if taxes != line.tax_pks:
-            line.unit_price = map_price(
-                line.unit_price,
-                setup.combination(line.tax_pks, inclusion),
-                setup.combination(taxes, inclusion),
-            )
-            line.tax_pks = taxes
-
-
-def _unmapped_taxes(tax_pks: Sequence[int], position: PositionMap | None) -> tuple[int, ...]:
-    """The taxes that the position made these of; a tax that it makes of several stands for the first."""
-    if position is None:
-        return tuple(tax_pks)
-    back: dict[int, int] = {}
-    for source, targets in sorted(position.taxes.items()):
-        for target in targets:
-            back.setdefault(target, source)
-    return tuple(dict.fromkeys(back.get(pk, pk) for pk in tax_pks))
-
-
-def _unmapped_account(pk: int, position: PositionMap | None) -> int:
-    if position is None:
-        return pk
-    return next((source for source, target in sorted(position.accounts.items()) if target == pk), pk)
+    stored = [line for line, _given in making.lines if line.pk is not None]
+    move_lines(stored, record.company_id, old_pk, record.fiscal_position_id, setup)
 
 
 def _check_switch(record: Invoice, kind: str) -> None:

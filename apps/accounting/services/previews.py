@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
-from apps.accounting.models import Invoice
+from apps.accounting.models import FiscalPosition, Invoice
 from apps.accounting.selectors.invoice_setup import DocumentSetup
-from apps.accounting.selectors.locks import explain_lock
+from apps.accounting.selectors.invoices import DocumentWarning, warnings_of
 from apps.accounting.selectors.partners import map_taxes
 from apps.accounting.selectors.setup import default_taxes
 from apps.accounting.services.invoice_lines import Errors, Line
@@ -25,9 +25,11 @@ from apps.accounting.services.invoice_making import (
     read_document,
     total_up,
 )
+from apps.accounting.services.line_positions import move_lines
 from apps.core.actor import Actor
 from apps.core.errors import PermissionDenied, ValidationFailed
 from apps.core.models import Currency
+from apps.core.rules import visible
 
 
 @dataclass(slots=True)
@@ -46,13 +48,22 @@ class DocumentPreview:
     default_account: int | None
     default_taxes: tuple[int, ...]
     record: Invoice
-    warnings: list[str] = field(default_factory=list)
+    warnings: list[DocumentWarning] = field(default_factory=list)
 
 
 def preview_document(
-    values: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], *, actor: Actor
+    values: Mapping[str, Any],
+    rows: Sequence[Mapping[str, Any]],
+    *,
+    actor: Actor,
+    record_pk: int | None = None,
+    moved_from: int | None = None,
 ) -> DocumentPreview:
     """Work out a document from its values and lines. A constant number of statements for any number of lines.
+
+    ``record_pk`` names the stored draft that is being changed, so that it is not taken for its own duplicate. With
+    ``moved_from``, the key of the fiscal position that the rows are written for (0: none), the lines are first rewritten
+    for the present one. With ``quick_total`` among the values the price of the one line follows from it.
 
     Needs the right to make or to change documents. Errors: ``ValidationFailed`` with the fields as in making one.
     """
@@ -67,28 +78,20 @@ def preview_document(
         line.pk = None
     setup = DocumentSetup(actor)
     complete([making], setup, actor, errors, with_lines=False)
+    if moved_from is not None:
+        known = visible(FiscalPosition, actor).filter(pk=moved_from).exists()
+        lines = [line for line, _given in making.lines]
+        position = making.values.get("fiscal_position")
+        move_lines(lines, making.values["company"], moved_from if known else None, position, setup)
     complete_lines([making], setup, errors)
     errors.raise_any()
     build(making, actor, {})
     total_up(making, setup, errors)
     errors.raise_any()
     answer = _answer(making, setup)
-    answer.warnings = _warnings(answer.record, setup, actor)
+    answer.record.pk = record_pk
+    answer.warnings = warnings_of(answer.record, actor)
     return answer
-
-
-def _warnings(record: Invoice, setup: DocumentSetup, actor: Actor) -> list[str]:
-    """What people should know before they post: the accounting date will move, because its period is locked."""
-    day = record.accounting_date or record.date or setup.today(record.company_id)
-    explained = explain_lock(
-        record.company_id,
-        day,
-        setup.journals[record.journal_id].type,
-        actor=actor,
-        taxed=bool(record.tax_amount),
-        invoice_date=record.date,
-    )
-    return [explained.text] if explained is not None else []
 
 
 def _answer(making: Making, setup: DocumentSetup) -> DocumentPreview:
