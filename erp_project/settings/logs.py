@@ -46,7 +46,12 @@ LOGGING = {
             "()": structlog.stdlib.ProcessorFormatter,
             "processors": [
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                structlog.dev.ConsoleRenderer(colors=env.bool("LOG_COLORS", default=False), pad_event_to=0),
+                structlog.dev.ConsoleRenderer(
+                    colors=env.bool("LOG_COLORS", default=False),
+                    pad_event_to=0,
+                    # The coloured one with source excerpts takes a processor half a minute for a deep trace.
+                    exception_formatter=structlog.dev.plain_traceback,
+                ),
             ],
             "foreign_pre_chain": _SHARED,
         },
