@@ -118,6 +118,35 @@ def django_db_setup(
         teardown_databases(made, verbosity=0)
 
 
+@pytest.fixture(scope="module")
+def told_story(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
+    """The demo story, told once for a file: its tests work in savepoints above it, each as if it were told for itself.
+
+    Not for tests with real transactions, which empty all tables.
+    """
+    from django.db import connection, transaction
+
+    from apps.core import story
+
+    around = transaction.atomic()
+    with django_db_blocker.unblock():
+        around.__enter__()
+        try:
+            story.load()
+            with (
+                connection.cursor() as cursor
+            ):  # what waits for a commit is looked at once, not in every test
+                cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+                cursor.execute("SET CONSTRAINTS ALL DEFERRED")
+        except BaseException:
+            around.__exit__(*sys.exc_info())
+            raise
+    yield
+    with django_db_blocker.unblock():
+        transaction.set_rollback(True)
+        around.__exit__(None, None, None)
+
+
 @pytest.fixture(autouse=True)
 def _fresh_cache_and_mailbox() -> None:
     """Nothing that an earlier test cached or sent may be seen by the next one."""

@@ -10,7 +10,7 @@ from django.contrib.admin.views.main import IncorrectLookupParameters
 from django.core.exceptions import PermissionDenied as DjangoPermissionDenied
 from django.core.exceptions import SuspiciousOperation
 from django.db import models
-from django.http import Http404, HttpRequest, HttpResponseRedirect
+from django.http import Http404, HttpRequest, HttpResponseRedirect, JsonResponse
 from django.http.response import HttpResponseBase
 from django.template.response import TemplateResponse
 from django.urls import NoReverseMatch, URLPattern, path, reverse
@@ -23,7 +23,13 @@ from django.views.decorators.csrf import csrf_protect
 from unfold.sites import UnfoldAdminSite
 
 from apps.backoffice.rights import actor_of
-from apps.core.errors import BusinessError, NotVisible, PermissionDenied, ValidationFailed
+from apps.core.errors import (
+    BusinessError,
+    NotAuthenticated,
+    NotVisible,
+    PermissionDenied,
+    ValidationFailed,
+)
 
 LOGIN_PATH = "/web/login"
 LOGOUT_PATH = "/web/logout"
@@ -74,6 +80,9 @@ class BackofficeSite(UnfoldAdminSite):
 
     def refuse_stranger(self, request: HttpRequest) -> HttpResponseBase:
         actor = getattr(request, "actor", None)
+        if not request.accepts("text/html"):
+            refused = PermissionDenied() if request.user.is_authenticated else NotAuthenticated()
+            return JsonResponse(refused.as_dict(), status=refused.status)
         if request.user.is_authenticated and actor is not None:
             context = {
                 "title": _("Not for you"),
@@ -100,7 +109,9 @@ class BackofficeSite(UnfoldAdminSite):
     def error_page(
         self, request: HttpRequest, error: BusinessError, view: Callable[..., Any], kwargs: dict[str, Any]
     ) -> HttpResponseBase:
-        """A refusal in words; administrators also read which rule refused."""
+        """A refusal in words; administrators also read which rule refused. A script that asked for JSON reads it as such."""
+        if not request.accepts("text/html"):
+            return JsonResponse(error.as_dict(), status=error.status)
         from apps.backoffice.errors import error_context
 
         context = {**self.each_context(request), **error_context(request, error, view, kwargs)}

@@ -21,13 +21,12 @@ from apps.accounting.models import (
     Payment,
     PeriodBalance,
 )
-from apps.core import story
 from apps.core.actor import system_actor
 
 
 @pytest.fixture
-def told(db: None) -> None:
-    story.load()
+def told(told_story: None, db: None) -> None:
+    """The story, with its tables."""
 
 
 def check_now() -> None:

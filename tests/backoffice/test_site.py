@@ -98,6 +98,24 @@ def test_technical_pages_need_their_role(
 
 
 # ------------------------------------------------------------------------------------------------------- refusals
+def test_a_script_that_asks_for_json_is_refused_in_json(
+    client: Client, make_user: Callable[..., User], sign_in: Callable[[User], Client]
+) -> None:
+    url = reverse("admin:core_sequence_changelist")
+    asked = {"Accept": "application/json"}
+
+    stranger = client.get(url, headers=asked)
+    customer = sign_in(make_user(kind="portal")).get(url, headers=asked)
+    clerk = sign_in(make_user()).get(url, headers=asked)
+
+    assert [(answer.status_code, answer.json()["code"]) for answer in (stranger, customer, clerk)] == [
+        (401, "not_authenticated"),
+        (403, "permission_denied"),
+        (403, "permission_denied"),
+    ]
+    assert clerk.json()["message"] and clerk.json()["fields"] == {}
+
+
 def test_a_refusal_names_kind_and_operation_and_to_administrators_the_rule(
     admin: Client,
     boss: User,

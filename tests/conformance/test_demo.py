@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
 from django.apps import apps
 from django.test import Client
 from django.urls import reverse
@@ -23,9 +22,7 @@ def counts() -> dict[str, int]:
     }
 
 
-@pytest.mark.django_db
-def test_loading_twice_changes_nothing() -> None:
-    story.load()
+def test_loading_twice_changes_nothing(told_story: None, db: None) -> None:
     first = counts()
     story.load()
 
@@ -33,16 +30,11 @@ def test_loading_twice_changes_nothing() -> None:
     assert first["projects.Task"] >= 10 and first["contacts.Partner"] >= 15 and first["access.Company"] == 2
 
 
-@pytest.mark.django_db
-def test_events_of_the_story_are_delivered() -> None:
-    story.load()
-
+def test_events_of_the_story_are_delivered(told_story: None, db: None) -> None:
     drain_outbox(rounds=50)
 
 
-@pytest.mark.django_db
-def test_every_menu_entry_opens() -> None:
-    story.load()
+def test_every_menu_entry_opens(told_story: None, db: None) -> None:
     client = Client()
     client.force_login(User.objects.get(login="admin"))
     wrong = []

@@ -19,7 +19,6 @@ from django.urls import URLPattern, URLResolver, get_resolver
 
 from apps.access.models import User
 from apps.access.selectors.actors import actor_for
-from apps.core import story
 from apps.core.rules import visible
 
 # Paths that answer 2xx to anybody, and why.
@@ -79,8 +78,7 @@ def all_paths() -> list[str]:
 
 
 @pytest.fixture
-def people(db: None) -> SimpleNamespace:
-    story.load()
+def people(told_story: None, db: None) -> SimpleNamespace:
     admin = User.objects.get(login="admin")
     portal = User.objects.get(login="portal")
     from apps.core.actor import system_actor
@@ -120,9 +118,13 @@ def _client(user: User | None) -> Client:
 
 
 def _call(client: Client, method: str, path: str) -> Any:
+    """Reads as a browser does, writes as a script does, so that a refusal is seen in both its forms."""
+    headers = {} if method == "GET" else {"Accept": "application/json"}
     with transaction.atomic():
         try:
-            return client.generic(method, path, data=json.dumps({}), content_type="application/json")
+            return client.generic(
+                method, path, data=json.dumps({}), content_type="application/json", headers=headers
+            )
         finally:
             transaction.set_rollback(True)
 

@@ -13,7 +13,6 @@ import pytest
 from django.test import Client
 
 from apps.access.models import User
-from apps.core import story
 from apps.core.actor import system_actor
 from apps.core.models import ScheduledJob, Sequence
 from apps.core.records import service_for
@@ -22,8 +21,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
-def office(db: None) -> SimpleNamespace:
-    story.load()
+def office(told_story: None, db: None) -> SimpleNamespace:
     admin = User.objects.get(login="admin")
     client = Client()
     client.force_login(admin)
