@@ -13,6 +13,7 @@ from apps.accounting.models import Invoice
 from apps.accounting.selectors.documents import INVOICE, OFFICIAL
 from apps.accounting.selectors.portal import was_invoiced
 from apps.accounting.services.mirroring import mirror_documents
+from apps.accounting.services.posting_failures import withdraw_failures
 from apps.chatter.hooks import set_post_access
 from apps.chatter.models import Attachment
 from apps.contacts.models import Partner
@@ -31,6 +32,12 @@ set_post_access(INVOICE, "comment")
 def mirror_between_companies(event: InvoicePosted, *, actor: Actor) -> None:
     """A document for a sister company appears there as a draft."""
     mirror_documents(event.pks)
+
+
+@on(InvoicePosted)
+def withdraw_reports_of_failure(event: InvoicePosted, *, actor: Actor) -> None:
+    """What could not be posted on its day and now is needs nobody any more."""
+    withdraw_failures(event.pks, actor=actor)
 
 
 @on(InvoicePosted)

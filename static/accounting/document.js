@@ -19,7 +19,7 @@ export async function postJson(address, body, signal) {
 }
 
 /* Put the lines into the form when it is sent; keep it back while cells hold what nobody understands. */
-export function sendWith(form, grid) {
+export function sendWith(form, grid, before = () => {}) {
     const field = form.querySelector("[data-grid-field]");
     form.addEventListener("submit", (event) => {
         if (document.activeElement && grid.root.contains(document.activeElement)) {
@@ -32,10 +32,19 @@ export function sendWith(form, grid) {
             grid.say(grid.words.check);
             return;
         }
+        before();
         field.value = grid.dirty ? JSON.stringify(grid.parcel()) : "";
     });
     document.addEventListener("keydown", (event) => {
-        if (!(event.ctrlKey || event.metaKey) || event.key.toLowerCase() !== "s") {
+        if (!(event.ctrlKey || event.metaKey)) {
+            return;
+        }
+        if (event.key === "Enter" && !event.defaultPrevented && form.contains(event.target) && !grid.root.contains(event.target)) {
+            event.preventDefault();
+            grid.focus(0, grid.columns[0].name);
+            return;
+        }
+        if (event.key.toLowerCase() !== "s") {
             return;
         }
         event.preventDefault();

@@ -298,7 +298,7 @@ def test_the_preview_says_that_the_period_is_locked(books: Books, customer: Part
     ).json()
 
     assert len(told["warnings"]) == 1
-    assert "2026-03-31" in told["warnings"][0]
+    assert "2026-03-31" in told["warnings"][0]["text"]
 
 
 def test_an_invoice_is_made_from_the_grid_and_posted(books: Books, customer: Partner) -> None:

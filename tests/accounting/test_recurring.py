@@ -17,7 +17,10 @@ from apps.accounting.services.recurring import (
     post_in_background,
     start_posting,
 )
+from apps.chatter.models import Activity
 from apps.core.errors import PermissionDenied, ValidationFailed
+from apps.core.records import service_for
+from apps.core.testkit import drain_outbox
 from tests.accounting.factories import Books
 from tests.accounting.invoice_tools import D, line, make
 
@@ -136,6 +139,29 @@ def test_the_job_posts_what_is_due_and_names_what_it_cannot(books: Books, custom
     assert run.at == (2, 2)
     assert len(run.lines) == 1
     assert run.lines[0].startswith(f"{wrong.pk}: ")
+    told = Activity.objects.get(active=True)
+    assert (told.model, told.object_id, told.automated) == ("accounting.invoice", wrong.pk, True)
+    assert (told.assignee_id, told.note) == (books.user("billing").pk, "Choose the customer.")
+
+
+def test_a_failure_is_told_once_and_withdrawn_when_the_document_is_posted(
+    books: Books, customer: Any
+) -> None:
+    wrong = make(books, None, auto_post="at_date", lines=[line(1)])
+    post_due_documents(Run())  # type: ignore[arg-type]
+    first = Activity.objects.get(active=True)
+    service_for(Invoice).update([wrong], {"partner": customer}, actor=books.actor("billing"))
+    service_for(Invoice).update([wrong], {"lines": []}, actor=books.actor("billing"))
+
+    post_due_documents(Run())  # type: ignore[arg-type]
+
+    again = Activity.objects.get(active=True)
+    assert again.pk == first.pk
+    assert again.note != first.note
+    service_for(Invoice).update([wrong], {"lines": [line(1)]}, actor=books.actor("billing"))
+    post_invoices([wrong], actor=books.actor("billing"))
+    drain_outbox()
+    assert not Activity.objects.exists()
 
 
 def test_one_wrong_document_stops_no_other(books: Books, customer: Any) -> None:

@@ -5,11 +5,9 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import Any
 
-from django.contrib import messages
 from django.db import models
 from django.http import HttpRequest, HttpResponseRedirect, QueryDict
 from django.urls import URLPattern, path, reverse
-from django.utils.formats import date_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
@@ -19,13 +17,21 @@ from apps.accounting.constants import (
     CREDIT_NOTE_TYPES,
     PURCHASE_TYPES,
     SALE_TYPES,
+    AutoPost,
     EntryState,
     InvoiceType,
-    PaymentState,
 )
-from apps.accounting.models import Invoice, InvoiceLine, JournalEntry, JournalItem, PartialMatch, Payment
+from apps.accounting.models import Invoice, InvoiceLine, JournalEntry, Payment
 from apps.accounting.screens.entries import after_saving
 from apps.accounting.screens.grids import FIELD, overlay, page_config, rows_of
+from apps.accounting.screens.invoice_parts import (
+    match_view,
+    posted_taxes,
+    settlement,
+    stored_rows,
+    totals_box,
+    typed_taxes_of,
+)
 from apps.accounting.screens.money import AMOUNT, NUMBER, column, decimals, money
 from apps.accounting.screens.payments import MOST_DOCUMENTS, register_address
 from apps.accounting.selectors.screens import (
@@ -35,18 +41,15 @@ from apps.accounting.selectors.screens import (
     tax_choices,
     tax_labels,
 )
-from apps.accounting.selectors.settlement import credits_for, settlements_of
 from apps.accounting.selectors.setup import company_line_of, settings_of
-from apps.accounting.services.invoice_lines import read_lines
 from apps.accounting.services.invoices import BESIDE_THE_BOOKS
-from apps.accounting.services.register import assign_credit, remove_match
+from apps.accounting.services.posting_failures import failures_of
 from apps.backoffice.base import Button, RecordAdmin, actor_of, backoffice, record_url
 from apps.core.actor import Actor
-from apps.core.errors import BusinessError, NotVisible
+from apps.core.errors import NotVisible
 from apps.core.models import Currency
-from apps.core.money import plain_number
 from apps.core.records import service_for
-from apps.core.rules import get_visible, visible
+from apps.core.rules import visible
 
 LINE_VALUES = (
     "kind",
@@ -60,6 +63,7 @@ LINE_VALUES = (
     "taxes",
 )
 LINE_NUMBERS = ("quantity", "unit_price", "discount")
+TYPED_TAXES = "typed_taxes"  # the hidden input of the form
 PLURALS = {
     InvoiceType.CUSTOMER_INVOICE: gettext_lazy("customer invoices"),
     InvoiceType.CUSTOMER_CREDIT_NOTE: gettext_lazy("customer credit notes"),
@@ -284,6 +288,9 @@ class InvoiceAdmin(RecordAdmin):
         text = form.data.get(FIELD, "")
         if text:
             values["lines"] = rows_of(text, LINE_VALUES, numbers=LINE_NUMBERS)
+        typed = posted_taxes(form.data.get(TYPED_TAXES, ""))
+        if typed is not None and typed != (form.instance.manual_taxes or {} if change else {}):
+            values["manual_taxes"] = typed
         if not change:
             kind = form.data.get("type", "")
             values["type"] = kind if kind in InvoiceType.values else InvoiceType.CUSTOMER_INVOICE
@@ -416,52 +423,25 @@ class InvoiceAdmin(RecordAdmin):
         context["document_title"] = InvoiceType(kind).label
         context["may_edit"] = may_edit
         context["may_post"] = may_edit and actor_of(request).can(Invoice, "post")
+        context["by_total"] = may_edit and kind in PURCHASE_TYPES and self.enters_totals(request, record)
         context["grid_config"] = self.grid_config(request, record, kind, form, may_edit=may_edit)
         if record is not None:
             context["document_status"] = state_of(record)
             context["document_tone"] = STATE_TONES.get(state_of(record)[0], "")
             context["totals"] = totals_box(record)
-            context.update(self.settlement(request, record))
+            context.update(settlement(actor_of(request), record))
+            if record.state == EntryState.DRAFT and record.auto_post != AutoPost.NO:
+                context["failure"] = failures_of([record.pk]).get(record.pk)
         answer = super().render_change_form(request, context, *args, **kwargs)
         if record is None:
             context["title"] = _("New: %(kind)s") % {"kind": InvoiceType(kind).label}
         return answer
 
-    def settlement(self, request: HttpRequest, record: Invoice) -> dict[str, Any]:
-        """What paid the document, and what could: shown with its totals."""
-        actor = actor_of(request)
-        if not actor.can(JournalItem, "view"):
-            return {}
-        may_pay = actor.can(Invoice, "pay")
-        match_url = reverse("admin:accounting_invoice_match", args=[record.pk]) if may_pay else ""
-        return {
-            "payments_made": [
-                {
-                    "text": f"{settled.text} · {date_format(settled.date, 'SHORT_DATE_FORMAT')}",
-                    "url": record_url(Payment, settled.payment_pk)
-                    if settled.payment_pk
-                    else record_url(Invoice, settled.invoice_pk)
-                    if settled.invoice_pk
-                    else record_url(JournalEntry, settled.entry_pk),
-                    "match": settled.match_pk,
-                    "amount": money(settled.amount, record.currency),
-                    "undo_url": match_url,
-                }
-                for settled in settlements_of(record, actor)
-            ],
-            "outstanding": [
-                {
-                    "pk": credit.item_pk,
-                    "text": credit.text,
-                    "url": record_url(JournalEntry, credit.entry_pk),
-                    "date": date_format(credit.date, "SHORT_DATE_FORMAT"),
-                    "amount": money(credit.amount, credit.currency),
-                }
-                for credit in credits_for(record, actor)
-            ],
-            "match_url": match_url,
-            "unmatch_url": match_url,
-        }
+    @staticmethod
+    def enters_totals(request: HttpRequest, record: Invoice | None) -> bool:
+        """Whether the company's bills are entered by their total."""
+        company = record.company_id if record is not None else actor_of(request).company_pk
+        return company is not None and settings_of(company).quick_totals
 
     def grid_config(
         self, request: HttpRequest, record: Invoice | None, kind: str, form: Any, *, may_edit: bool
@@ -505,12 +485,16 @@ class InvoiceAdmin(RecordAdmin):
                 for f in InvoiceLine._meta.get_fields()
                 if hasattr(f, "verbose_name")
             },
-            titles={"groups": _("Tax"), "due": _("Due"), "discount": _("with discount until %s: %s")},
-            bar={
-                "line": _("Line"),
-                "section": _("Section"),
-                "note": _("Note"),
+            titles={
+                "due": _("Due"),
+                "moved": _("The lines are written for another fiscal position."),
+                "move": _("Update taxes and accounts"),
+                "typedTax": _("Tax %s as the bill says"),
+                "typedTaxHelp": _("As printed on the bill, where it differs. Empty: as computed."),
             },
+            taxesByHand=may_edit and kind in PURCHASE_TYPES,
+            typedTaxes=typed_taxes_of(record),
+            begin=not form.is_bound,
         )
 
     class Media:
@@ -522,24 +506,6 @@ def _register(admin: Any, request: HttpRequest, rows: models.QuerySet[Any]) -> H
     return HttpResponseRedirect(register_address(pks))
 
 
-def match_view(request: HttpRequest, pk: int) -> HttpResponseRedirect:
-    """Use a credit for a document, or undo one of its matchings; both from the totals on its form."""
-    actor = actor_of(request)
-    invoice = get_visible(Invoice, pk, actor)
-    actor.require(Invoice, "pay")
-    item, match = request.POST.get("item", ""), request.POST.get("match", "")
-    if request.method == "POST" and (item.isdigit() or match.isdigit()):
-        try:
-            if item.isdigit():
-                assign_credit([invoice], actor=actor, items=[get_visible(JournalItem, int(item), actor)])
-            else:
-                remove_match([invoice], actor=actor, matches=[get_visible(PartialMatch, int(match), actor)])
-        except BusinessError as error:
-            parts = [text for texts in error.fields.values() for text in texts]
-            messages.error(request, " ".join([error.message, *parts]))
-    return HttpResponseRedirect(record_url(invoice))
-
-
 def _is_negative(kind: str) -> bool:
     """Whether documents of a type lower what the company has earned, so that their signed amounts are negative."""
     return (kind in PURCHASE_TYPES) != (kind in CREDIT_NOTE_TYPES)
@@ -547,49 +513,3 @@ def _is_negative(kind: str) -> bool:
 
 def _books(record: Invoice, amount: Any) -> str:
     return money(getattr(record, "shown_sign", 1) * amount, record.company.currency)
-
-
-def stored_rows(record: Invoice) -> list[dict[str, Any]]:
-    """The lines of a stored document as its grid shows them."""
-    return [
-        {
-            "pk": line.pk,
-            "kind": line.kind,
-            "values": {
-                "description": line.description,
-                "product_code": line.product_code,
-                "unit": line.unit,
-                "quantity": plain_number(line.quantity),
-                "unit_price": plain_number(line.unit_price),
-                "discount": plain_number(line.discount),
-                "account": line.account_pk,
-                "taxes": list(line.tax_pks),
-            },
-            "computed": {"subtotal": plain_number(line.subtotal), "total": plain_number(line.total)}
-            if line.is_product
-            else {},
-        }
-        for line in read_lines([record.pk])[record.pk]
-    ]
-
-
-def totals_box(record: Invoice) -> dict[str, Any]:
-    """The stored totals, for documents that are only read, and until the first preview has come."""
-    currency = record.currency
-    groups = [
-        {
-            "name": group.get("name") or _("Tax"),
-            "amount": money(group["amount"], currency),
-            "base": money(group["base"], currency),
-        }
-        for group in (record.tax_totals or {}).get("groups", ())
-    ]
-    return {
-        "untaxed": money(record.untaxed_amount, currency),
-        "groups": groups,
-        "rounding": money(record.rounding_amount, currency) if record.rounding_amount else "",
-        "total": money(record.total_amount, currency),
-        "residual": money(record.residual_amount, currency) if record.state == EntryState.POSTED else "",
-        "is_paid": record.payment_state
-        in (PaymentState.PAID, PaymentState.IN_PAYMENT, PaymentState.REVERSED),
-    }

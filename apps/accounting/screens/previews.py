@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
@@ -24,14 +24,17 @@ from apps.accounting.compute.terms import (
     describe,
     instalments,
 )
-from apps.accounting.constants import CREDIT_NOTE_TYPES, InvoiceType, PriceInclusion
-from apps.accounting.models import PaymentTerm, Tax
+from apps.accounting.constants import CREDIT_NOTE_TYPES, PURCHASE_TYPES, InvoiceType, PriceInclusion
+from apps.accounting.models import Invoice, PaymentTerm, Tax
 from apps.accounting.screens.money import decimals, marks, money, number
+from apps.accounting.selectors.invoices import DocumentWarning
 from apps.accounting.selectors.setup import settings_of, tax_specs
 from apps.accounting.services.previews import DocumentPreview, preview_document
-from apps.backoffice.base import actor_of
+from apps.backoffice.base import actor_of, record_url
+from apps.core.actor import Actor
 from apps.core.errors import BusinessError, ValidationFailed
-from apps.core.rules import visible
+from apps.core.money import plain_number
+from apps.core.rules import get_visible, visible
 
 LINKS = (
     "partner",
@@ -41,6 +44,7 @@ LINKS = (
     "fiscal_position",
     "currency",
     "cash_rounding",
+    "bank_account",
 )
 DATES = ("date", "due_date", "accounting_date")
 HUNDRED = Decimal(100)
@@ -77,10 +81,23 @@ def header_values(given: Mapping[str, Any], automatic: set[str]) -> dict[str, An
                 raise ValidationFailed(fields={name: list(error.messages)}) from None
     if given.get("rate") and given.get("rate_is_manual"):
         values["rate"], values["rate_is_manual"] = str(given["rate"]).replace(marks()["decimal"], "."), True
+    if given.get("reference"):
+        values["reference"] = str(given["reference"])[:200]
     for name in ("journal", "currency"):
         if values.get(name) is None:
             values.pop(name, None)
     return values
+
+
+def typed_taxes(given: Any) -> dict[str, str]:
+    """Taxes typed on a bill by group, as the script keeps them: ``{"7": {"amount": "21.00", "base": "100.00"}}``."""
+    if not isinstance(given, Mapping):
+        return {}
+    return {
+        str(key): str(typed["amount"])
+        for key, typed in given.items()
+        if isinstance(typed, Mapping) and typed.get("amount") not in (None, "")
+    }
 
 
 @require_POST
@@ -104,10 +121,61 @@ def invoice_preview(request: HttpRequest) -> JsonResponse:
             for row in rows
             if isinstance(row, dict)
         ]
-        preview = preview_document({**values, "type": kind}, lines, actor=actor)
+        typed = typed_taxes(body.get("typed_taxes"))
+        if typed and kind in PURCHASE_TYPES:
+            values["manual_taxes"] = typed
+        if body.get("quick_total"):
+            values["quick_total"] = str(body["quick_total"])
+        record_pk, moved_from = body.get("record"), body.get("moved_from")
+        if isinstance(record_pk, int):
+            get_visible(Invoice, record_pk, actor)
+        preview = preview_document(
+            {**values, "type": kind},
+            lines,
+            actor=actor,
+            record_pk=record_pk if isinstance(record_pk, int) else None,
+            moved_from=moved_from if isinstance(moved_from, int) else None,
+        )
     except BusinessError as error:
         return refusal(error)
-    return JsonResponse(invoice_answer(preview, keys, kind))
+    answer = invoice_answer(preview, keys, kind)
+    answer["warnings"] = shown_warnings(preview.warnings, actor)
+    if "quick_total" in values or isinstance(moved_from, int):
+        answer["rewritten"] = rewritten_lines(preview, keys)
+    if "quick_total" in values:
+        answer["expected_total"] = localize_input(preview.total)
+    return JsonResponse(answer)
+
+
+def shown_warnings(warnings: Sequence[DocumentWarning], actor: Actor) -> list[dict[str, Any]]:
+    """Warnings with links to the documents that they are about. One query when there are any."""
+    pks = {pk for warning in warnings for pk in warning.pks}
+    found = visible(Invoice, actor).only("pk", "number").in_bulk(pks) if pks else {}
+    return [
+        {
+            "text": warning.text,
+            "blocks": warning.blocks,
+            "links": [
+                {"text": str(found[pk]), "url": record_url(Invoice, pk)} for pk in warning.pks if pk in found
+            ],
+        }
+        for warning in warnings
+    ]
+
+
+def rewritten_lines(preview: DocumentPreview, keys: list[str]) -> dict[str, dict[str, Any]]:
+    """What the grid takes over of lines that the server has written anew."""
+    return {
+        key: {
+            "account": line.account_pk,
+            "taxes": list(line.tax_pks),
+            "quantity": plain_number(line.quantity),
+            "unit_price": plain_number(line.unit_price),
+            "discount": plain_number(line.discount),
+        }
+        for key, line in zip(keys, preview.lines, strict=True)
+        if line.is_product
+    }
 
 
 def invoice_answer(preview: DocumentPreview, keys: list[str], kind: str) -> dict[str, Any]:
@@ -127,6 +195,9 @@ def invoice_answer(preview: DocumentPreview, keys: list[str], kind: str) -> dict
                     "name": group["name"] or _("Tax"),
                     "amount": money(group["amount"], currency),
                     "base": money(group["base"], currency),
+                    "key": str(group["group"] or ""),
+                    "plain": str(group["amount"]),
+                    "plain_base": str(group["base"]),
                 }
                 for group in preview.groups
             ],
@@ -142,9 +213,9 @@ def invoice_answer(preview: DocumentPreview, keys: list[str], kind: str) -> dict
             "currency": record.currency_id,
             "journal": record.journal_id,
             "due_date": localize_input(record.due_date) if record.due_date else "",
+            "bank_account": record.bank_account_id,
         },
         "defaults": {"account": preview.default_account, "taxes": list(preview.default_taxes)},
-        "warnings": preview.warnings,
         "is_refund": kind in CREDIT_NOTE_TYPES,
     }
 

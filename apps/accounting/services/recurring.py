@@ -1,8 +1,8 @@
 """Documents that post themselves on their day, and posting of thousands in the background.
 
 The daily job posts every draft whose day has come, company by company; one that is refused is named with the reason in the
-run's log and tried again the next day. A batch is one transaction; when it is refused its documents go one by one, so that a
-wrong one stops no other.
+run's log and by an activity on the document, and tried again the next day. A batch is one transaction; when it is refused its
+documents go one by one, so that a wrong one stops no other.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from django.utils.translation import gettext_lazy
 from apps.accounting.constants import AutoPost, EntryState
 from apps.accounting.models import Invoice
 from apps.accounting.services.posting import post_invoices
+from apps.accounting.services.posting_failures import tell_failures
 from apps.core.actions import run_each
 from apps.core.actor import Actor, system_actor
 from apps.core.errors import BusinessError
@@ -53,6 +54,7 @@ def post_due_documents(run: RunHandle) -> None:
             _posted, refused = post_batch(batch, actor=actor)
             for pk, reason in refused:
                 run.log(f"{pk}: {reason}")
+            tell_failures(refused, actor=actor)
             done += len(batch)
             run.progress(done, total)
 
