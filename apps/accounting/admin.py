@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from apps.accounting.screens import (
     bank,
+    bank_import,
+    bank_reconcile,
     company,
     dashboard,
     entries,
     invoices,
+    opening,
     payments,
     previews,
     reconcile,
@@ -32,6 +35,18 @@ register_page("accounting/aged-payable/", reports.aged_payable, name="accounting
 register_page("accounting/figure/", reports.figure_page, name="accounting_figure")
 register_page("accounting/dashboard/", dashboard.dashboard_page, name="accounting_dashboard")
 register_page("accounting/reconcile/", reconcile.reconcile_page, name="accounting_reconcile")
+register_page("accounting/bank/", bank_reconcile.bank_page, name="accounting_bank")
+register_page("accounting/bank/panel/", bank_reconcile.bank_panel, name="accounting_bank_panel")
+register_page("accounting/bank/items/", bank_reconcile.bank_items, name="accounting_bank_items")
+register_page("accounting/bank/preview/", bank_reconcile.bank_preview, name="accounting_bank_preview")
+register_page("accounting/bank/match/", bank_reconcile.bank_match, name="accounting_bank_match")
+register_page("accounting/bank/undo/", bank_reconcile.bank_undo, name="accounting_bank_undo")
+register_page("accounting/bank/batch/", bank_reconcile.bank_batch, name="accounting_bank_batch")
+register_page("accounting/bank-import/", bank_import.import_page, name="accounting_bank_import")
+register_page(
+    "accounting/bank-import/preview/", bank_import.import_preview, name="accounting_bank_import_preview"
+)
 register_page("accounting/settings/", company.settings_page, name="accounting_settings")
 register_page("accounting/chart/", company.chart_page, name="accounting_chart")
 register_page("accounting/locks/", company.locks_page, name="accounting_locks")
+register_page("accounting/opening/", opening.opening_page, name="accounting_opening")

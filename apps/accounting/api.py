@@ -67,6 +67,7 @@ from apps.core.actor import Actor
 from apps.core.errors import ValidationFailed
 from apps.core.money import plain_number
 
+OWN_CURRENCY = "company__currency"
 NO_PRODUCTS = "Always null: products come with their own module."
 
 
@@ -210,6 +211,7 @@ class AccountingSettingsResource(Resource):
 
     model = AccountingSettings
     operations = (LIST, DETAIL, CREATE, UPDATE)
+    currency = OWN_CURRENCY
 
 
 @endpoint(
@@ -264,6 +266,9 @@ class InvoiceResource(Resource):
 
     model = Invoice
     exclude = ("series", "auto_post_day", "posted_before")
+    currencies: ClassVar[Mapping[str, str]] = dict.fromkeys(
+        ("untaxed_company", "total_company", "residual_company"), OWN_CURRENCY
+    )
     detail_only = ("narration", "tax_totals", "instalments", "partner_snapshot", "manual_taxes")
     inputs: ClassVar[Mapping[str, Input]] = {
         "quick_total": Input(
@@ -293,6 +298,7 @@ class InvoiceResource(Resource):
             inputs={"product": Input(int, nullable=True, help=NO_PRODUCTS)},
             ordering=("sequence", "pk"),
             writes="service",
+            currency="invoice__currency",
         ),
     }
     filters: ClassVar[Mapping[str, Any]] = {
@@ -329,6 +335,9 @@ class InvoiceResource(Resource):
     )
 
 
+IN_COMPANY_CURRENCY: Mapping[str, str] = dict.fromkeys(
+    ("debit", "credit", "balance", "residual", "tax_base_amount"), OWN_CURRENCY
+)
 ITEM_FIELDS = (
     "position",
     "account",
@@ -369,6 +378,7 @@ class JournalEntryResource(Resource):
             },
             ordering=("position", "pk"),
             writes="service",
+            currencies=IN_COMPANY_CURRENCY,
         ),
     }
 
@@ -391,6 +401,7 @@ class JournalItemResource(Resource):
         "discount_date",
         "full_match",
     )
+    currencies = IN_COMPANY_CURRENCY
     filters: ClassVar[Mapping[str, Any]] = {
         "open": Filter(
             apply=lambda value, *, actor: _either(
@@ -413,6 +424,11 @@ class PartialMatchResource(Resource):
 
     model = PartialMatch
     operations = READ_ONLY
+    currencies: ClassVar[Mapping[str, str]] = {
+        "amount": OWN_CURRENCY,
+        "debit_amount_currency": "debit_item__currency",
+        "credit_amount_currency": "credit_item__currency",
+    }
 
 
 @resource("accounting/payments")
@@ -489,10 +505,16 @@ class BankStatementResource(Resource):
         summary="Statements and lines from a bank file",
         inputs={
             "journal": Input(Journal, required=True),
-            "mapping": Input(str, help="How to read the columns of CSV and XLSX: an object, as JSON text."),
+            "mapping": Input(
+                str,
+                help="How to read the columns of CSV and XLSX: an object, as JSON text. Left out: as the journal has it.",
+            ),
+            "remember": Input(bool, default=False, help="Keep the mapping at the journal."),
         },
     )
-    def import_file(self, request: Any, journal: Journal, mapping: str = "") -> dict[str, Any]:
+    def import_file(
+        self, request: Any, journal: Journal, mapping: str = "", remember: bool = False
+    ) -> dict[str, Any]:
         """A bank file (CAMT, MT940, OFX, QIF, CODA, CSV, XLSX) as ``file``: all of it or nothing. What the journal has
         already is counted and left out."""
         file = request.FILES.get("file")
@@ -502,7 +524,9 @@ class BankStatementResource(Resource):
             columns = json.loads(mapping) if mapping else None
         except ValueError as exc:
             raise ValidationFailed(fields={"mapping": [_("Send an object, as JSON text.")]}) from exc
-        result = import_bank_file(file.read(), file.name or "", journal, columns, actor=request.actor)
+        result = import_bank_file(
+            file.read(), file.name or "", journal, columns, actor=request.actor, remember=remember
+        )
         return result.as_json()
 
 
@@ -512,6 +536,8 @@ class StatementLineResource(Resource):
 
     model = StatementLine
     detail_only = ("details",)
+    currency = "journal__currency"
+    currencies: ClassVar[Mapping[str, str]] = {"foreign_amount": "foreign_currency"}
     computed: ClassVar[Mapping[str, Any]] = {
         "running_balance": Computed(
             type=Decimal, batch=_running_balances, help="of the account after this movement"
@@ -534,6 +560,7 @@ class StatementLineResource(Resource):
                     "amount": None if row.amount is None else plain_number(row.amount),
                     "label": row.label,
                     "rule": row.rule_pk,
+                    "certain": row.certain or row.auto,
                 }
                 for row in found
             ]

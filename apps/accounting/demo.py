@@ -34,8 +34,8 @@ from apps.accounting.models import (
 )
 from apps.accounting.selectors.setup import default_journal, required, settings_of
 from apps.accounting.services.charts import install_chart
-from apps.accounting.services.closing import set_opening_balances
 from apps.accounting.services.entry_posting import post_drafts
+from apps.accounting.services.opening import set_opening_balances
 from apps.accounting.services.posting import post_invoices
 from apps.accounting.services.register import register_payment
 from apps.accounting.services.setup import settings_for

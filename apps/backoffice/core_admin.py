@@ -22,7 +22,6 @@ from unfold.decorators import display
 from apps.backoffice.base import Button, RecordAdmin, RecordInline, Tab, backoffice, record_url
 from apps.backoffice.forms import RecordForm
 from apps.backoffice.rights import actor_of
-from apps.backoffice.services import TASK
 from apps.core.actor import Actor
 from apps.core.custom_fields import models_with_custom_fields
 from apps.core.models import (
@@ -319,8 +318,9 @@ OUTCOMES = 500  # records that are named; the log names every refusal
 
 
 def outcomes_of(run: JobRun, actor: Actor) -> dict[str, Any] | None:
-    """What became of the records of an action on many, as far as the reader sees them. One query."""
-    if run.task != TASK or not isinstance(run.result, dict) or "refused" not in run.result:
+    """What became of the records of work on many, as far as the reader sees them. One query. The inputs of such a run have
+    ``model`` and ``pks``, its result ``done``, ``refused`` (pairs of key and reason) and ``refused_count``."""
+    if not isinstance(run.result, dict) or "refused" not in run.result or "model" not in run.inputs:
         return None
     model = apps.get_model(run.inputs["model"])
     refused = dict(run.result["refused"])

@@ -22,6 +22,7 @@ from apps.accounting.services.bank_reconcile import (
 from apps.accounting.services.matching import unmatch_chosen
 from apps.accounting.services.payments import post_payments
 from apps.contacts.models import Partner
+from apps.core.actions import get_action
 from apps.core.errors import Conflict, PermissionDenied, ValidationFailed
 from apps.core.records import service_for
 from tests.accounting.factories import Books, get_currency, set_rate
@@ -511,3 +512,43 @@ def test_figures_count_what_is_reconciled(books: Books) -> None:
 
     figures = statement_figures([statement.pk])[statement.pk]
     assert (figures.lines, figures.reconciled, figures.is_complete) == (2, 1, True)
+
+
+# ------------------------------------------------------------------------------------------- promises on a statement
+@pytest.mark.parametrize("way", ["reset", "cancel"])
+def test_a_promise_that_a_statement_keeps_is_not_taken_back(
+    books: Books, customer: Partner, way: str
+) -> None:
+    invoice = make_invoices(books, customer, untaxed="80.00")[0]
+    payment = pay(books, invoice, "bank_in_direct")
+    line = make_line(books, "80.00")
+    reconcile([line], payments=[payment], actor=books.actor())
+    settled()
+    declared = get_action(Payment, way)
+    assert declared is not None
+    if way == "cancel":  # paid ones cannot be cancelled anyway; one that is said to be in process
+        Payment.objects.filter(pk=payment.pk).update(state="in_process")
+
+    with pytest.raises(Conflict) as refused:
+        declared([payment.pk], actor=books.actor())
+
+    assert refused.value.code == "on_statement"
+    assert str(line.entry) in refused.value.message
+    assert state_of(invoice) == "paid"
+    assert fresh(line).reconciled
+
+
+def test_a_promise_is_taken_back_once_its_reconciliation_is_undone(books: Books, customer: Partner) -> None:
+    invoice = make_invoices(books, customer, untaxed="80.00")[0]
+    payment = pay(books, invoice, "bank_in_direct")
+    line = make_line(books, "80.00")
+    reconcile([line], payments=[payment], actor=books.actor())
+    undo([line], actor=books.actor())
+    settled()
+    declared = get_action(Payment, "reset")
+    assert declared is not None
+
+    declared([payment.pk], actor=books.actor())
+    settled()
+
+    assert (state_of(payment), state_of(invoice)) == ("draft", "not_paid")

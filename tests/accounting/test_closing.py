@@ -13,10 +13,10 @@ from apps.accounting.models import AccountingSettings, FiscalYear, JournalEntry,
 from apps.accounting.services.closing import (
     change_period,
     close_year,
-    set_opening_balances,
     transfer_account,
 )
 from apps.accounting.services.ledger import EntrySpec, ItemSpec, post_entries
+from apps.accounting.services.opening import set_opening_balances
 from apps.core.errors import Conflict, PermissionDenied, ValidationFailed
 from apps.core.unit_of_work import unit_of_work
 from tests.accounting.factories import Books

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import urlencode
 
 from django.db import models
 from django.http import HttpRequest
@@ -59,7 +60,11 @@ class BankStatementAdmin(RecordAdmin):
     def get_buttons(self, request: HttpRequest, record: Any) -> list[Button]:
         lines = reverse("admin:accounting_statementline_changelist")
         url = f"{lines}?statement__id__exact={record.pk}"
-        return [Button(key="lines", title=_("Lines"), url=url, icon="list_alt")]
+        own = f"{reverse('admin:accounting_bank')}?journal={record.journal_id}"
+        return [
+            Button(key="lines", title=_("Lines"), url=url, icon="list_alt"),
+            Button(key="reconcile", title=_("Reconcile"), url=own, icon="account_balance"),
+        ]
 
 
 @backoffice(StatementLine)
@@ -98,10 +103,14 @@ class StatementLineAdmin(RecordAdmin):
         return bank_journals(field, rows)
 
     def get_buttons(self, request: HttpRequest, record: Any) -> list[Button]:
-        if record.entry_id is None or not actor_of(request).can(JournalEntry, "view"):
-            return []
-        url = record_url(JournalEntry, record.entry_id)
-        return [Button(key="entry", title=_("Journal entry"), url=url, icon="receipt_long")]
+        query = {"journal": record.journal_id, "line": record.pk} | ({"done": 1} if record.reconciled else {})
+        where = f"{reverse('admin:accounting_bank')}?{urlencode(query)}"
+        title = _("What explains it") if record.reconciled else _("Reconcile")
+        buttons = [Button(key="reconcile", title=title, url=where, icon="account_balance", sequence=1)]
+        if record.entry_id is not None and actor_of(request).can(JournalEntry, "view"):
+            url = record_url(JournalEntry, record.entry_id)
+            buttons.append(Button(key="entry", title=_("Journal entry"), url=url, icon="receipt_long"))
+        return buttons
 
 
 @backoffice(ReconcileRule)

@@ -168,6 +168,11 @@ class AccountingSettingsAdmin(RecordAdmin):
         if actor.can(AccountingSettings, "lock"):
             url = reverse("admin:accounting_locks")
             buttons.append(Button(key="locks", title=_("Lock dates"), url=url, icon="lock", sequence=2))
+        if actor.can(AccountingSettings, "close"):
+            url = reverse("admin:accounting_opening")
+            buttons.append(
+                Button(key="opening", title=_("Opening balances"), url=url, icon="start", sequence=3)
+            )
         return buttons
 
 

@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from apps.accounting.constants import BANK_LIKE, InvoiceType, JournalType
-from apps.accounting.models import Invoice, JournalEntry, JournalItem, Payment, StatementLine
+from apps.accounting.models import BankStatement, Invoice, JournalEntry, JournalItem, Payment, StatementLine
 from apps.accounting.screens.money import money
 from apps.accounting.selectors.locks import today_of
 from apps.accounting.selectors.screens import JournalFigures, journal_figures
@@ -87,10 +87,15 @@ def journal_card(figures: JournalFigures, actor: Actor, on: str) -> dict[str, An
             lines.append(CardLine(_("Balance"), ledger, money(figures.balance, currency)))
         if figures.unreconciled:
             words = ngettext("%(n)s movement to explain", "%(n)s movements to explain", figures.unreconciled)
-            url = _list(StatementLine, **own, reconciled__exact="0")
+            url = f"{reverse('admin:accounting_bank')}?{urlencode({'journal': journal.pk})}"
             lines.append(CardLine(words % {"n": figures.unreconciled}, url, "", "warning"))
+            if actor.can(StatementLine, "reconcile"):
+                buttons.append((_("Reconcile"), url))
         if actor.can(Payment, "view"):
             lines.append(CardLine(_("Payments"), _list(Payment, **own)))
+        if actor.can(BankStatement, "add"):
+            url = f"{reverse('admin:accounting_bank_import')}?{urlencode({'journal': journal.pk})}"
+            buttons.append((_("Import a file"), url))
     if figures.draft_entries and journal.type not in TRADE:
         words = ngettext("%(n)s draft entry", "%(n)s draft entries", figures.draft_entries)
         url = _list(JournalEntry, **own, state__exact="draft")

@@ -39,7 +39,8 @@ WORDS = re.compile(r"[^\s,;:|()\[\]]+")
 @dataclass(frozen=True, slots=True)
 class Proposal:
     """One way to explain a line. Which of ``items``, ``payments`` and ``account_pk`` are given says how; ``rank`` is the
-    step that found it (lower is stronger), ``reason`` is for people. ``auto`` comes from a rule that needs no asking."""
+    step that found it (lower is stronger), ``reason`` is for people. ``auto`` comes from a rule that needs no asking;
+    ``certain`` proposals explain all of the line by a full reference, or by its amount and a partner who is known."""
 
     rank: int
     reason: str
@@ -51,6 +52,7 @@ class Proposal:
     label: str = ""
     rule_pk: int | None = None
     auto: bool = False
+    certain: bool = False
 
 
 @dataclass(slots=True)
@@ -71,9 +73,10 @@ class _Facts:
 
 
 def proposals_for(
-    lines: Sequence[StatementLine], *, actor: Actor, most: int = MOST
+    lines: Sequence[StatementLine], *, actor: Actor, most: int = MOST, buttons: bool = False
 ) -> dict[int, list[Proposal]]:
-    """Proposals for the open ones of ``lines``, strongest first, by key of the line."""
+    """Proposals for the open ones of ``lines``, strongest first, by key of the line. ``buttons`` adds the rules that wait to
+    be pressed."""
     opens = open_amounts([line.pk for line in lines if not line.reconciled])
     facts = [_read(line, opens[line.pk]) for line in lines if line.pk in opens and opens[line.pk].is_open]
     if not facts:
@@ -109,11 +112,23 @@ def proposals_for(
     for fact in facts:
         found = [
             *_of_documents(fact, index),
-            *_of_rules(fact, index, rules, patterns),
+            *_of_rules(fact, index, rules, patterns, buttons=buttons),
             *_of_habits(fact, habits),
         ]
         answer[fact.line.pk] = _best(found, most)
     return answer
+
+
+def certain_one(found: Sequence[Proposal]) -> Proposal | None:
+    """The proposal of a line that needs no second look: a rule that asks nobody, else the only strongest certain one."""
+    for proposal in found:
+        if proposal.auto:
+            return proposal
+    certain = [proposal for proposal in found if proposal.certain]
+    strongest = [proposal for proposal in certain if proposal.rank == certain[0].rank]
+    by_items = [proposal for proposal in strongest if proposal.items]
+    rivals = by_items or strongest  # a document and the promise to pay it are the same money
+    return rivals[0] if len(rivals) == 1 else None
 
 
 def _best(found: Sequence[Proposal], most: int) -> list[Proposal]:
@@ -206,17 +221,22 @@ def _of_documents(fact: _Facts, index: _Index) -> list[Proposal]:
     found: list[Proposal] = []
     named = _fitting(fact, [row for text in fact.references for row in index.by_reference.get(text, ())])
     if named:
-        found.append(_of_items(fact, named, REFERENCE, _("the label names it")))
+        found.append(_of_items(fact, named, REFERENCE, _("the label names it"), sure=True))
     exact = _fitting(fact, index.by_amount.get((fact.left.currency_pk, fact.left.amount), ()))
     own = [row for row in exact if fact.partner_pk is not None and row.partner_pk == fact.partner_pk]
+    known = fact.partner_rank == ACCOUNT_NUMBER
     for row in own:
-        found.append(_of_items(fact, [row], AMOUNT, _("same amount, %(who)s") % {"who": fact.partner_reason}))
+        why = _("same amount, %(who)s") % {"who": fact.partner_reason}
+        found.append(_of_items(fact, [row], AMOUNT, why, sure=known))
     for promise in index.promises.get((fact.line.journal_id, fact.left.currency_pk, fact.left.amount), ()):
         rank = REFERENCE if promise.references & fact.references else AMOUNT
         if rank == AMOUNT and promise.partner_pk not in (None, fact.partner_pk):
             continue
         reason = _("payment %(number)s waits for this amount") % {"number": promise.number}
-        found.append(Proposal(rank, reason, payments=(promise.pk,), partner_pk=promise.partner_pk))
+        sure = rank == REFERENCE or (known and promise.partner_pk == fact.partner_pk)
+        found.append(
+            Proposal(rank, reason, payments=(promise.pk,), partner_pk=promise.partner_pk, certain=sure)
+        )
     numbered = _fitting(fact, [row for text in fact.numbers for row in index.by_number.get(text, ())])
     for row in numbered:
         if row not in named:
@@ -251,7 +271,11 @@ def _enough(fact: _Facts, rows: Sequence[Candidate]) -> list[Candidate]:
     return chosen or list(rows[:1])
 
 
-def _of_items(fact: _Facts, rows: Sequence[Candidate], rank: int, why: str) -> Proposal:
+def _of_items(
+    fact: _Facts, rows: Sequence[Candidate], rank: int, why: str, *, sure: bool = False
+) -> Proposal:
+    whole = all(row.currency_pk == fact.left.currency_pk for row in rows)
+    total = sum((row.left for row in rows), Decimal(0))
     numbers = ", ".join(dict.fromkeys(row.number for row in rows[:3]))
     partners = {row.partner_pk for row in rows}
     return Proposal(
@@ -259,20 +283,27 @@ def _of_items(fact: _Facts, rows: Sequence[Candidate], rank: int, why: str) -> P
         _("%(numbers)s: %(why)s") % {"numbers": numbers, "why": why},
         items=tuple(row.pk for row in rows),
         partner_pk=next(iter(partners)) if len(partners) == 1 else None,
+        certain=sure and whole and total == fact.left.amount,
     )
 
 
 # ---------------------------------------------------------------------------------------------------------------- rules
 def _of_rules(
-    fact: _Facts, index: _Index, rules: Sequence[ReconcileRule], hits: Collection[tuple[int, int]]
+    fact: _Facts,
+    index: _Index,
+    rules: Sequence[ReconcileRule],
+    hits: Collection[tuple[int, int]],
+    *,
+    buttons: bool,
 ) -> list[Proposal]:
+    shown = (ReconcileRule.Kind.SUGGESTION, *([ReconcileRule.Kind.BUTTON] if buttons else ()))
     found = []
     for rule in rules:
         if rule.company_id != fact.line.company_id or not rule_fits(rule, fact, hits):
             continue
         if rule.kind == ReconcileRule.Kind.MATCHING:
             proposal = _matching(rule, fact, index)
-        elif rule.kind == ReconcileRule.Kind.SUGGESTION and rule.account_id is not None:
+        elif rule.kind in shown and rule.account_id is not None:
             proposal = _write_off(rule, fact)
         else:
             proposal = None  # a button waits to be pressed

@@ -37,19 +37,23 @@ from apps.accounting.selectors.statements import earlier_ids, last_closing
 from apps.accounting.services.bulk import update_rows
 from apps.accounting.services.statements import book_lines, check_lines, read_bank_setup
 from apps.chatter.models import Attachment
+from apps.chatter.models.threads import ref_of
 from apps.chatter.selectors.files import read_attachment, readable_attachment
+from apps.chatter.services.attachments import claim_attachments
 from apps.core.actor import Actor
 from apps.core.errors import ValidationFailed
 from apps.core.events import RecordsCreated, RecordsUpdated
 from apps.core.jobs.handle import RunHandle
 from apps.core.jobs.registry import background
-from apps.core.models import Currency
+from apps.core.jobs.service import start_background
+from apps.core.models import Currency, JobRun
 from apps.core.money import round_money
 from apps.core.records import service_for
 from apps.core.rules import get_visible, require_visible
 from apps.core.unit_of_work import unit_of_work
 
 TASK = "accounting.import_bank_file"
+TABLES = ("csv", "xlsx")  # formats whose columns need a mapping
 ZERO = Decimal(0)
 LIMITS = {
     name: StatementLine._meta.get_field(name).max_length  # type: ignore[union-attr]
@@ -94,34 +98,69 @@ class ImportResult:
 
 
 def import_bank_file(
-    data: bytes, filename: str, journal: Journal, mapping: Mapped = None, *, actor: Actor
+    data: bytes,
+    filename: str,
+    journal: Journal,
+    mapping: Mapped = None,
+    *,
+    actor: Actor,
+    remember: bool = False,
 ) -> ImportResult:
     """Read a bank file into ``journal``. A constant number of statements, whatever the number of lines.
 
-    ``mapping`` says how to read the columns of CSV and XLSX. Errors: ``ValidationFailed`` for a file that cannot be read or is
-    of another account or currency (field ``file``); whatever refuses its lines. Then nothing was written.
+    ``mapping`` says how to read the columns of CSV and XLSX; without one that of the journal counts, and ``remember`` makes it
+    the journal's. Errors: ``ValidationFailed`` for a file that cannot be read or is of another account or currency (field
+    ``file``); whatever refuses its lines. Then nothing was written.
     """
-    actor.require(BankStatement, "add")
-    actor.require(StatementLine, "add")
-    require_visible([journal], actor, "view")
+    may_import(journal, actor)
+    if mapping is None:
+        mapping = journal.import_mapping or None
     try:
         parsed = parse(data, filename, mapping)
     except BankFileError as exc:
-        raise _refused(exc.message, exc.code) from exc
+        raise refused(exc.message, exc.code) from exc
     with unit_of_work(actor):
         locked = (
             Journal.objects.select_related("bank_account", "currency")
             .select_for_update(of=("self",), no_key=True)
             .get(pk=journal.pk)
         )
-        return _Import(locked, parsed, actor).run()
+        if remember and isinstance(mapping, Mapping) and parsed.format in TABLES:
+            Journal.objects.filter(pk=journal.pk).update(import_mapping=dict(mapping))
+            journal.import_mapping = dict(mapping)
+        return FileImport(locked, parsed, actor).run()
 
 
-def _refused(text: str, code: str = "bank_file") -> ValidationFailed:
+def may_import(journal: Journal, actor: Actor) -> None:
+    """Refuse who may not read bank files into the journal."""
+    actor.require(BankStatement, "add")
+    actor.require(StatementLine, "add")
+    require_visible([journal], actor, "view")
+
+
+def import_attachment(
+    attachment: Attachment,
+    journal: Journal,
+    mapping: Mapped = None,
+    *,
+    actor: Actor,
+    remember: bool = False,
+) -> ImportResult:
+    """Read an uploaded file into ``journal``; it stays with the first statement that comes of it."""
+    data = read_attachment(attachment)
+    with unit_of_work(actor):
+        result = import_bank_file(data, attachment.name, journal, mapping, actor=actor, remember=remember)
+        if result.statements and not attachment.model:
+            token = {attachment.pk: attachment.access_token}
+            claim_attachments([attachment.pk], ref=ref_of(result.statements[0]), actor=actor, tokens=token)
+    return result
+
+
+def refused(text: str, code: str = "bank_file") -> ValidationFailed:
     return ValidationFailed(text, code=code, fields={"file": [text]})
 
 
-class _Import:
+class FileImport:
     """One file on its way into one journal."""
 
     def __init__(self, journal: Journal, parsed: ParsedFile, actor: Actor) -> None:
@@ -131,7 +170,7 @@ class _Import:
         self.result = ImportResult(format=parsed.format, problems=list(parsed.all_problems))
 
     def run(self) -> ImportResult:
-        self._check()
+        self.check()
         notices = [s for s in self.parsed.statements if s.kind == Kind.NOTIFICATION]
         others = [s for s in self.parsed.statements if s.kind != Kind.NOTIFICATION]
         self._create(others)
@@ -142,9 +181,9 @@ class _Import:
         self.result.problems.append(Problem(code, text, severity, where))
 
     # --------------------------------------------------------------- checking
-    def _check(self) -> None:
+    def check(self) -> None:
         if self.journal.type not in BANK_LIKE:
-            raise _refused(
+            raise refused(
                 _("%(journal)s is not a journal of a bank, a card or a cash box.")
                 % {"journal": self.journal.name},
                 "wrong_journal",
@@ -159,13 +198,13 @@ class _Import:
                     Severity.INFO,
                 )
             elif own is not None and not same_account(own.number, statement):
-                raise _refused(
+                raise refused(
                     _("The file is of account %(theirs)s, journal %(journal)s is of account %(ours)s.")
                     % {"theirs": statement.account_number, "journal": self.journal.name, "ours": own.number},
                     "wrong_account",
                 )
             if statement.currency and statement.currency != self.currency.code:
-                raise _refused(
+                raise refused(
                     _("The file is in %(theirs)s, journal %(journal)s is kept in %(ours)s.")
                     % {
                         "theirs": statement.currency,
@@ -187,7 +226,7 @@ class _Import:
             "ours": self.currency.code,
         }
         if line.currency and line.currency != self.currency.code:
-            raise _refused(
+            raise refused(
                 _(
                     "Statement %(statement)s, %(date)s, “%(line)s”: the amount %(amount)s is in %(theirs)s, "
                     "the journal is kept in %(ours)s."
@@ -196,7 +235,7 @@ class _Import:
                 "wrong_currency",
             )
         if line.amount != round_money(line.amount, self.currency):
-            raise _refused(
+            raise refused(
                 _(
                     "Statement %(statement)s, %(date)s, “%(line)s”: the amount %(amount)s is finer than the "
                     "smallest coin of %(ours)s."
@@ -491,13 +530,43 @@ def _complete(row: StatementLine, notice: ParsedLine) -> bool:
 # ------------------------------------------------------------------------------------------------------ the background
 @background(TASK, title=gettext_lazy("Import bank file"))
 def import_in_background(run: RunHandle) -> dict[str, Any]:
-    """Import the file of the run: ``{"journal": key, "attachment": key of an uploaded file, "mapping": …}``."""
+    """Import the file of the run: ``{"journal": key, "attachment": key of an uploaded file, "mapping": …, "remember": …}``."""
     journal = get_visible(Journal, run.inputs["journal"], run.actor)
     attachment: Attachment = readable_attachment(
         run.inputs["attachment"], run.actor, token=str(run.inputs.get("token", ""))
     )
-    result = import_bank_file(
-        read_attachment(attachment), attachment.name, journal, run.inputs.get("mapping"), actor=run.actor
+    run.log(_("Reading %(file)s into %(journal)s.") % {"file": attachment.name, "journal": journal.name})
+    result = import_attachment(
+        attachment,
+        journal,
+        run.inputs.get("mapping"),
+        actor=run.actor,
+        remember=bool(run.inputs.get("remember")),
     )
+    count = result.created + result.duplicates + result.enriched
+    run.progress(count, count)
     run.log(result.message)
+    for problem in result.problems:
+        run.log(str(problem))
     return result.as_json()
+
+
+def start_import(
+    attachment: Attachment,
+    journal: Journal,
+    mapping: Mapped = None,
+    *,
+    actor: Actor,
+    remember: bool = False,
+) -> JobRun:
+    """Queue the import of an uploaded file."""
+    may_import(journal, actor)
+    inputs = {
+        "journal": journal.pk,
+        "attachment": attachment.pk,
+        "token": attachment.access_token,
+        "mapping": mapping,
+        "remember": remember,
+    }
+    title = _("Import %(file)s: %(journal)s") % {"file": attachment.name, "journal": journal.name}
+    return start_background(TASK, inputs=inputs, actor=actor, title=title)

@@ -96,7 +96,7 @@ def reconcile_lines(choices: Sequence[Choice], *, actor: Actor) -> Reconciled:
     if not choices:
         return result
     with unit_of_work(actor):
-        work = _Work(choices, actor)
+        work = LineWork(choices, actor)
         work.lock()
         work.divide()
         work.write(result)
@@ -117,7 +117,7 @@ class _Target:
     division: Division | None = None
 
 
-class _Work:
+class LineWork:
     """One call of ``reconcile_lines``."""
 
     def __init__(self, choices: Sequence[Choice], actor: Actor) -> None:
@@ -482,10 +482,10 @@ def reconcile(
         raise ValidationFailed(
             _("Open items and payments are chosen for one line at a time."), code="one_line"
         )
-    wanted = _write_offs(write_offs or [], actor)
+    wanted = write_offs_of(write_offs or [], actor)
     if len(lines) > 1 and any(w.amount is not None for w in wanted):
         raise ValidationFailed(_("Amounts are given for one line at a time."), code="one_line")
-    limits = _amounts(amounts or {})
+    limits = amounts_of(amounts or {})
     result = reconcile_lines(
         [
             Choice(
@@ -544,7 +544,7 @@ def _decimal(value: Any, name: str) -> Decimal:
     return amount
 
 
-def _amounts(given: Mapping[str, Any]) -> dict[int, Decimal]:
+def amounts_of(given: Mapping[str, Any]) -> dict[int, Decimal]:
     if not all(str(key).isdecimal() for key in given):
         raise ValidationFailed(fields={"amounts": [_("Amounts are given by the keys of items.")]})
     return {int(key): _decimal(value, "amounts") for key, value in given.items()}
@@ -553,7 +553,7 @@ def _amounts(given: Mapping[str, Any]) -> dict[int, Decimal]:
 KNOWN = {"account", "amount", "label", "taxes"}
 
 
-def _write_offs(given: Sequence[Mapping[str, Any]], actor: Actor) -> list[WriteOff]:
+def write_offs_of(given: Sequence[Mapping[str, Any]], actor: Actor) -> list[WriteOff]:
     """Write-offs as they come from outside: known names, accounts and taxes that the actor can see."""
     for row in given:
         unknown = set(row) - KNOWN

@@ -1,21 +1,31 @@
-"""Rules for bank lines: writing them, and carrying out what they propose without asking."""
+"""Rules for bank lines: writing them, and carrying out proposals that need no asking, one journal at a time if need be."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from django.db import DataError, connection, transaction
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from apps.accounting.models import Account, ReconcileRule, StatementLine
-from apps.accounting.selectors.bank_matching import Proposal, proposals_for
+from apps.accounting.models import Account, Journal, ReconcileRule, StatementLine
+from apps.accounting.selectors.bank_matching import Proposal, certain_one, proposals_for
 from apps.accounting.services.bank_parts import Choice, WriteOff
 from apps.accounting.services.bank_reconcile import reconcile_lines, show_written
 from apps.core.actions import action
 from apps.core.actor import Actor
-from apps.core.errors import ValidationFailed
+from apps.core.errors import BusinessError, ValidationFailed
+from apps.core.jobs.handle import RunHandle
+from apps.core.jobs.registry import background
+from apps.core.jobs.service import start_background
+from apps.core.models import JobRun
 from apps.core.records import RecordService, service
+from apps.core.rules import require_visible, visible
+
+TASK = "accounting.reconcile_bank_lines"
+CHUNK = 100
+KEPT = 1_000  # reasons in the result of a run
 
 
 @service(ReconcileRule)
@@ -84,15 +94,98 @@ def choice_of(line: StatementLine, proposal: Proposal) -> Choice:
 )
 def apply_rules(lines: Sequence[StatementLine], *, actor: Actor) -> dict[str, object]:
     """Reconcile the lines for which a rule needs no asking; the first such proposal of each line counts. Set-based."""
+    return _carry_out(lines, lambda found: next((p for p in found if p.auto), None), actor)
+
+
+@action(
+    StatementLine,
+    name="accept_proposals",
+    permission="reconcile",
+    title=gettext_lazy("Reconcile what is certain"),
+    icon="done_all",
+    condition=lambda line, _actor: not line.reconciled,
+    saves_state=True,
+)
+def accept_proposals(lines: Sequence[StatementLine], *, actor: Actor) -> dict[str, object]:
+    """Reconcile the lines of which one proposal is certain: a rule that asks nobody, all of the amount by a full reference,
+    or the very amount of a partner who is known. The others stay as they are. Set-based."""
+    return _carry_out(lines, certain_one, actor)
+
+
+def _carry_out(
+    lines: Sequence[StatementLine], choose: Callable[[Sequence[Proposal]], Proposal | None], actor: Actor
+) -> dict[str, object]:
     found = proposals_for(lines, actor=actor)
-    taken: set[int] = set()
+    taken: set[tuple[str, int]] = set()
     choices = []
     for line in lines:
-        chosen = next((p for p in found.get(line.pk, ()) if p.auto), None)
-        if chosen is None or taken & set(chosen.items):
+        chosen = choose(found.get(line.pk, ()))
+        if chosen is None:
+            continue
+        used = {("item", pk) for pk in chosen.items} | {("payment", pk) for pk in chosen.payments}
+        if taken & used:
             continue  # two lines for one item: somebody has to look
-        taken.update(chosen.items)
+        taken |= used
         choices.append(choice_of(line, chosen))
     reconcile_lines(choices, actor=actor)
     show_written(lines)
     return {"reconciled": [choice.line.pk for choice in choices]}
+
+
+# ------------------------------------------------------------------------------------------------------ the background
+def start_matching(journal: Journal, *, actor: Actor) -> JobRun:
+    """Queue the reconciliation of all open lines of a journal whose proposal is certain. Needs the right to reconcile."""
+    actor.require(StatementLine, "reconcile")
+    require_visible([journal], actor, "view")
+    rows = visible(StatementLine, actor, "reconcile").filter(journal=journal, reconciled=False)
+    pks = list(rows.order_by("date", "sequence", "pk").values_list("pk", flat=True))
+    return start_background(
+        TASK,
+        inputs={"model": StatementLine._meta.label_lower, "journal": journal.pk, "pks": pks},
+        actor=actor,
+        title=_("Reconcile what is certain: %(journal)s, %(count)d movements")
+        % {"journal": journal.name, "count": len(pks)},
+    )
+
+
+@background(TASK, title=gettext_lazy("Reconcile bank movements"))
+def match_in_background(run: RunHandle) -> dict[str, Any]:
+    """Reconcile the lines of the run, piece by piece; each piece is tried as one set and, when that is refused, line by line.
+
+    The result is ``{"done": number, "refused": [[key of the line, reason], …], "refused_count": number}``.
+    """
+    pks = list(run.inputs["pks"])
+    done, refused = 0, []
+    run.progress(0, len(pks))
+    for start in range(0, len(pks), CHUNK):
+        chunk = pks[start : start + CHUNK]
+        rows = visible(StatementLine, run.actor, "reconcile").filter(pk__in=chunk)
+        still_open = set(rows.filter(reconciled=False).values_list("pk", flat=True))
+        reasons: dict[int, str] = {pk: _("It is reconciled already.") for pk in chunk if pk not in still_open}
+        pending = [pk for pk in chunk if pk in still_open]
+        try:
+            accepted = set(_accepted(pending, run.actor))
+        except BusinessError:
+            accepted = set()
+            for pk in pending:
+                try:
+                    accepted |= set(_accepted([pk], run.actor))
+                except BusinessError as error:
+                    reasons[pk] = " ".join(
+                        [error.message, *(t for texts in error.fields.values() for t in texts)]
+                    )
+        for pk in pending:
+            if pk not in accepted:
+                reasons.setdefault(pk, _("No proposal is certain; have a look at it."))
+        done += len(accepted)
+        refused += [[pk, reasons[pk]] for pk in chunk if pk in reasons]
+        run.progress(min(start + CHUNK, len(pks)), len(pks))
+    run.log(_("%(done)d movements reconciled, %(left)d left.") % {"done": done, "left": len(refused)})
+    return {"done": done, "refused": refused[:KEPT], "refused_count": len(refused)}
+
+
+def _accepted(pks: Sequence[int], actor: Actor) -> list[int]:
+    if not pks:
+        return []
+    answer = accept_proposals(pks, actor=actor)
+    return list(answer["reconciled"])

@@ -1,4 +1,4 @@
-"""Opening balances, closing a fiscal year, and moving amounts between periods or accounts.
+"""Closing a fiscal year, and moving amounts between periods or accounts.
 
 A year needs no closing entry: reports let income and expenses start at zero and show what earlier years earned as
 unallocated. Closing locks the year, and may post the allocation of that result from *current year earnings* to equity.
@@ -9,7 +9,6 @@ from __future__ import annotations
 import datetime
 from collections.abc import Sequence
 from decimal import Decimal
-from typing import Any
 
 from django.db import connection
 from django.db.models import F, Sum
@@ -17,7 +16,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from apps.access.models import Company
-from apps.accounting.constants import AccountType, EntryOrigin, EntryState, JournalType
+from apps.accounting.constants import EntryOrigin, EntryState, JournalType
 from apps.accounting.models import (
     Account,
     AccountingSettings,
@@ -29,106 +28,16 @@ from apps.accounting.models import (
     PeriodBalance,
     StatementLine,
 )
-from apps.accounting.selectors.setup import default_journal, line_of, settings_of
-from apps.accounting.services.ledger import EntrySpec, ItemSpec, post_entries, reverse_entries
+from apps.accounting.selectors.setup import default_journal, settings_of
+from apps.accounting.services.ledger import EntrySpec, ItemSpec, post_entries
+from apps.accounting.services.opening import unaffected_account
 from apps.core.actions import action
 from apps.core.actor import Actor
 from apps.core.errors import Conflict, ValidationFailed
-from apps.core.money import exact, is_rounded, round_money
+from apps.core.money import exact, round_money
 
 ZERO = Decimal(0)
 MAX_PERCENT = Decimal(100)
-
-
-def _unaffected(company_pk: int) -> Account:
-    found = Account.objects.filter(
-        company__in=line_of([company_pk]), type=AccountType.EQUITY_UNAFFECTED
-    ).first()
-    if found is None:
-        raise ValidationFailed(
-            _(
-                "Make an account of the type “current year earnings” first: what opening balances leave goes there."
-            )
-        )
-    return found
-
-
-def _amount(value: Any, company: Company, where: str) -> Decimal:
-    try:
-        amount = exact(Decimal(str(value)))
-    except (ArithmeticError, ValueError, TypeError) as exc:
-        raise ValidationFailed(fields={where: [_("Send an amount such as 1250.00.")]}) from exc
-    if not is_rounded(amount, company.currency):
-        raise ValidationFailed(
-            fields={
-                where: [_("The amount is finer than %(currency)s.") % {"currency": company.currency.code}]
-            }
-        )
-    return amount
-
-
-# ------------------------------------------------------------------------------------------------ opening balances
-@action(AccountingSettings, permission="close", title=_("Set opening balances"), bulk=False)
-def set_opening_balances(
-    settings: Sequence[AccountingSettings],
-    *,
-    actor: Actor,
-    date: datetime.date,
-    balances: dict,  # type: ignore[type-arg]
-    journal: Journal | None = None,
-) -> int:
-    """The balances with which the books begin, as ``{account id: signed amount}`` (debit positive), in company currency.
-
-    One opening entry holds all of them; what they leave goes to *current year earnings*. Setting them again reverses the
-    earlier entry and posts a new one, as long as nothing locks its date. Answers the entry's id.
-    """
-    row = settings[0]
-    effective = settings_of(row.company_id)
-    company = effective.company
-    wanted: dict[int, Decimal] = {}
-    for key, value in balances.items():
-        if not str(key).isdigit():
-            raise ValidationFailed(fields={"balances": [_("Name accounts by their id.")]})
-        amount = _amount(value, company, f"balances.{key}")
-        if amount:
-            wanted[int(key)] = amount
-    accounts = Account.objects.filter(company__in=line_of([company.pk])).in_bulk(wanted)
-    unknown = sorted(set(wanted) - set(accounts))
-    if unknown:
-        raise ValidationFailed(fields={f"balances.{pk}": [_("There is no such account.")] for pk in unknown})
-    unaffected = _unaffected(company.pk)
-    currency = company.currency_id
-    items = [
-        ItemSpec(pk, amount, currency, amount, name=_("Opening balance"))
-        for pk, amount in sorted(wanted.items(), key=lambda item: accounts[item[0]].code)
-    ]
-    rest = -sum(wanted.values(), ZERO)
-    if rest:
-        items.append(ItemSpec(unaffected.pk, rest, currency, rest, name=_("Opening balance")))
-    if row.opening_entry_id is not None:
-        reverse_entries([row.opening_entry], actor=actor, dates=row.opening_entry.date)  # type: ignore[list-item,union-attr]
-    if not items:
-        row.opening_entry = None
-        row.save(update_fields=["opening_entry"])
-        return 0
-    book = journal or default_journal(effective, JournalType.GENERAL)
-    entry = post_entries(
-        [
-            EntrySpec(
-                journal=book,
-                date=date,
-                items=items,
-                company_pk=company.pk,
-                currency_pk=currency,
-                origin=EntryOrigin.OPENING.value,
-                reference=_("Opening balances"),
-            )
-        ],
-        actor=actor,
-    )[0]
-    row.opening_entry = entry
-    row.save(update_fields=["opening_entry"])
-    return entry.pk
 
 
 # ------------------------------------------------------------------------------------------------------- year end
@@ -190,7 +99,7 @@ def close_year(
                     journal=default_journal(effective, JournalType.GENERAL),
                     date=year.date_to,
                     items=[
-                        ItemSpec(_unaffected(company.pk).pk, result, currency, result, name=year.name),
+                        ItemSpec(unaffected_account(company.pk).pk, result, currency, result, name=year.name),
                         ItemSpec(allocate_to.pk, -result, currency, -result, name=year.name),
                     ],
                     company_pk=company.pk,

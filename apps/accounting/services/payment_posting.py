@@ -350,7 +350,9 @@ def _check_promises(payments: Sequence[Payment]) -> None:
     if not promises:
         return
     kept = (
-        JournalEntry.objects.filter(payment__in=promises, origin=EntryOrigin.STATEMENT, reversals__isnull=True)
+        JournalEntry.objects.filter(
+            payment__in=promises, origin=EntryOrigin.STATEMENT, reversals__isnull=True
+        )
         .select_related("payment", "caused_by")
         .order_by("pk")
         .first()

@@ -333,9 +333,7 @@ class BankStatementService(RecordService[BankStatement]):
                     fresh.append({**values, "statement": statement.pk})
                     places.append(where)
                 elif row["id"] not in held or held[row["id"]].statement_id != statement.pk:
-                    raise ValidationFailed(
-                        fields={f"{where}.id": [_("This line is not of this statement.")]}
-                    )
+                    raise ValidationFailed(fields={f"{where}.id": [_("This line is not of this statement.")]})
                 elif values:
                     mended.append((where, held[row["id"]], values))
         lines = service_for(StatementLine)
