@@ -8,9 +8,11 @@ tried by itself and the page says what became of which. Over many, a background 
 from __future__ import annotations
 
 import datetime
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import partial
+from types import MappingProxyType
 from typing import Any
 
 from django import forms
@@ -109,10 +111,9 @@ def input_field(spec: InputSpec, actor: Actor) -> forms.Field:
         return forms.SplitDateTimeField(widget=widgets.UnfoldAdminSplitDateTimeWidget(), **options)
     if spec.type is dict:
         return forms.JSONField(widget=widgets.UnfoldAdminTextareaWidget(), **options)
-    widget = (
-        widgets.UnfoldAdminTextareaWidget if spec.name in LONG_TEXTS else widgets.UnfoldAdminTextInputWidget
-    )
-    return forms.CharField(widget=widget(), **options)
+    if spec.name in LONG_TEXTS:
+        return forms.CharField(widget=widgets.UnfoldAdminTextareaWidget(attrs={"rows": 4}), **options)
+    return forms.CharField(widget=widgets.UnfoldAdminTextInputWidget(), **options)
 
 
 class LinesField(forms.CharField):
@@ -137,6 +138,10 @@ class ActionsMixin:
     opts: Any
     admin_site: Any
     hidden_actions: tuple[str, ...] = ()  # names of declared actions that this screen does not offer
+    # What a dangerous action brings about, by its name; a general warning where nothing is said.
+    action_warnings: Mapping[str, Any] = MappingProxyType({})
+    # A hint for an input of an action, by (name of the action, name of the input).
+    input_hints: Mapping[tuple[str, str], Any] = MappingProxyType({})
 
     # --------------------------------------------------------------------- urls
     def get_urls(self) -> list[URLPattern]:
@@ -202,9 +207,19 @@ class ActionsMixin:
                 form.take(error)
             else:
                 messages.success(request, _("%(action)s: done.") % {"action": declared.title})
-                return HttpResponseRedirect(_address_of(result) or back)
+                return HttpResponseRedirect(self.address_after(declared, result) or back)
         version = getattr(record, "version", "")
         return self._ask(request, declared, form, [record], back, pks=[record.pk], version=version)
+
+    def address_after(self, declared: Action, result: Any) -> str:
+        """Where to go after an action on one record: to what it made, if that is one record. Actions answer with the record, or
+        with ``{"created": [primary key, …]}`` of their model."""
+        if isinstance(result, Mapping):
+            made = result.get("created")
+            if isinstance(made, list | tuple) and len(made) == 1 and not isinstance(made[0], models.Model):
+                return record_url(self.model, made[0])
+            result = made
+        return _address_of(result)
 
     def _ask(
         self,
@@ -218,11 +233,15 @@ class ActionsMixin:
         version: Any = "",
         post_to: str = "",
     ) -> TemplateResponse:
+        for name, field in form.fields.items():
+            field.help_text = self.input_hints.get((declared.name, name), field.help_text)
+        warning = self.action_warnings.get(declared.name) or _("This cannot be undone. Are you sure?")
         context = {
             **self.admin_site.each_context(request),
             "title": declared.title,
             "opts": self.opts,
             "action": declared,
+            "warning": warning if declared.dangerous else "",
             "form": form,
             "records": records[:SHOWN],
             "more": max(0, len(pks) - SHOWN),
@@ -436,7 +455,7 @@ def _delete(admin: Any, request: HttpRequest, rows: models.QuerySet[Any]) -> Htt
         "records": admin.records_of(request, pks, SHOWN),
         "more": max(0, len(pks) - SHOWN),
         "selection": ",".join(str(pk) for pk in pks),
-        "action": None,
+        "warning": _("This cannot be undone. Are you sure?"),
         "back": _list_address(request, admin.model),
         "post_to": admin.bulk_address("delete"),
     }

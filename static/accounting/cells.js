@@ -31,6 +31,7 @@ function combobox(column, row, grid) {
     input.setAttribute("role", "combobox");
     input.setAttribute("aria-autocomplete", "list");
     input.setAttribute("aria-expanded", "false");
+    input.title = input.title || KINDS[column.type].text(column, row, grid);
     return input;
 }
 

@@ -418,7 +418,7 @@ export class Grid {
             input.title = this.words.unknown;
         } else if (!row.errors[column.name]) {
             input.removeAttribute("aria-invalid");
-            input.title = "";
+            input.title = column.source ? kind.text(column, row, this) : "";
         }
         if (!bad && column.type !== "text" && column.type !== "date") {
             input.value = kind.text(column, row, this);

@@ -18,6 +18,14 @@ async function ask(box, form) {
     body.classList.add("is-refused");
 }
 
+/* Fields that mean something only with a certain choice elsewhere: ``data-when="name=value"``. */
+function unfold(form) {
+    for (const part of form.querySelectorAll("[data-when]")) {
+        const [name, wanted] = part.dataset.when.split("=");
+        part.hidden = form.elements[name]?.value !== wanted;
+    }
+}
+
 for (const box of document.querySelectorAll("[data-preview]")) {
     const form = document.getElementById(box.dataset.form);
     let timer = 0;
@@ -35,6 +43,8 @@ for (const box of document.querySelectorAll("[data-preview]")) {
                 window.django.jQuery(form).on("change", "select", later);
             }
         });
+        form.addEventListener("change", () => unfold(form));
+        unfold(form);
         ask(box, form);
     }
 }

@@ -38,7 +38,7 @@ from apps.accounting.selectors.screens import (
 from apps.accounting.selectors.setup import company_line_of, settings_of
 from apps.accounting.services.entries import OPEN_AFTER_POSTING
 from apps.backoffice.base import Button, RecordAdmin, actor_of, backoffice, record_url
-from apps.core.actions import get_action
+from apps.core.actions import Action, get_action
 from apps.core.actor import Actor
 from apps.core.errors import BusinessError, NotVisible, ValidationFailed
 from apps.core.money import plain_number
@@ -195,6 +195,13 @@ class JournalEntryAdmin(RecordAdmin):
         if record.state == EntryState.DRAFT and self.has_change_permission(request, record):
             offered = [action for action in offered if action["name"] != "post"]
         return offered
+
+    def address_after(self, declared: Action, result: Any) -> str:
+        """To the one entry that was made: a copy or a reversal."""
+        made = result.get("entries") if isinstance(result, dict) else None
+        if isinstance(made, list) and len(made) == 1:
+            return record_url(JournalEntry, made[0])
+        return super().address_after(declared, result)
 
     def get_buttons(self, request: HttpRequest, record: Any) -> list[Button]:
         actor, buttons = actor_of(request), []

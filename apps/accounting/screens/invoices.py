@@ -64,6 +64,9 @@ LINE_VALUES = (
 )
 LINE_NUMBERS = ("quantity", "unit_price", "discount")
 TYPED_TAXES = "typed_taxes"  # the hidden input of the form
+TODAY_HINT = gettext_lazy("Empty: today.")
+RECIPIENTS_HINT = gettext_lazy("Empty: the customer's address for invoices.")
+TEXT_HINT = gettext_lazy("Empty: the text of the house.")
 PLURALS = {
     InvoiceType.CUSTOMER_INVOICE: gettext_lazy("customer invoices"),
     InvoiceType.CUSTOMER_CREDIT_NOTE: gettext_lazy("customer credit notes"),
@@ -132,6 +135,30 @@ class InvoiceAdmin(RecordAdmin):
     )
     # They are offered with what they are about: beside the totals, and on a page of its own.
     hidden_actions = ("assign_credit", "remove_match", "register_payment")
+    action_warnings = MappingProxyType(
+        {
+            "reset": gettext_lazy(
+                "The entry is reversed and payments are unmatched; the number is kept. Post the document again afterwards."
+            ),
+            "cancel": gettext_lazy(
+                "What is posted is reversed and payments are unmatched. The number, once given, stays with the document."
+            ),
+            "reverse_and_reinvoice": gettext_lazy(
+                "A credit note is posted that settles the document, and a new draft with the same lines is made."
+            ),
+        }
+    )
+    input_hints = MappingProxyType(
+        {
+            ("reverse", "date"): TODAY_HINT,
+            ("reverse_and_reinvoice", "date"): TODAY_HINT,
+            ("debit_note", "date"): TODAY_HINT,
+            ("send", "recipients"): RECIPIENTS_HINT,
+            ("send_pro_forma", "recipients"): RECIPIENTS_HINT,
+            ("send", "message"): TEXT_HINT,
+            ("send_pro_forma", "message"): TEXT_HINT,
+        }
+    )
     select_fields = ("currency", "journal", "payment_term", "fiscal_position", "cash_rounding", "incoterm")
     fieldsets = (
         (

@@ -41,6 +41,12 @@ from apps.core.unit_of_work import unit_of_work
 TONES = {"draft": "", "in_process": "info", "paid": "success", "cancelled": "", "rejected": "danger"}
 MOST_DOCUMENTS = 2_000
 REGISTER = "admin:accounting_register"
+# Fields that mean something only with a certain choice in another one.
+SHOWN_WHEN = {
+    "before_date": "instalments=before_date",
+    "write_off_account": "difference=write_off",
+    "write_off_label": "difference=write_off",
+}
 
 
 @backoffice(Payment)
@@ -231,6 +237,8 @@ class RegisterForm(forms.Form):
         form.fields["write_off_account"] = link_field(Account, actor, required=False, label=_("Write off to"))
         if len(invoices) == 1:
             form.fields.pop("group")
+        for name, when in SHOWN_WHEN.items():
+            form.fields[name].shown_when = when  # type: ignore[attr-defined]
         order = [
             "way", "date", "amount", "currency", "memo", "instalments", "before_date", "early_discount", "group",
             "difference", "write_off_account", "write_off_label",
