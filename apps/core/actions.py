@@ -2,8 +2,8 @@
 
 ``@action`` wraps a service function. The wrapper opens the unit of work, locks the rows in primary-key order,
 checks permission, record rule, version and source state, runs the veto hooks, runs the body over the whole set,
-writes the target state and version in one statement, tracks changes and stores the event. From the same
-declaration come the admin button, the REST and RPC calls, the automation step and the conformance tests.
+writes the target state and version in one statement, tracks changes and stores the event. An action that PostgreSQL
+ends because of a deadlock is run again, when it is not part of a larger transaction. From the same declaration come the admin button, the REST and RPC calls, the automation step and the conformance tests.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, TypeVar
 
-from django.db import models
+from django.db import OperationalError, connection, models
 from django.db.models import F
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -33,6 +33,8 @@ from apps.core.rules import has_rows, visible
 from apps.core.unit_of_work import unit_of_work
 
 M = TypeVar("M", bound=models.Model)
+DEADLOCK = "40P01"
+ATTEMPTS = 4  # of an action that is chosen as the victim of a deadlock
 INPUT_TYPES: tuple[Any, ...] = (str, int, bool, Decimal, datetime.date, datetime.datetime, dict)
 
 
@@ -95,6 +97,22 @@ class Action:
     ) -> Any:
         actor.require(self.model, self.permission)
         pks = _primary_keys(records)
+        outermost = not connection.in_atomic_block
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                locked, result = self._run(pks, expected_version, inputs, actor)
+                break
+            except OperationalError as exc:
+                # PostgreSQL ended one of two that waited for each other; nothing of it happened, and the other is done now.
+                if not outermost or attempt == ATTEMPTS or getattr(exc.__cause__, "sqlstate", "") != DEADLOCK:
+                    raise
+        _copy_back(records, locked)
+        return result
+
+    def _run(
+        self, pks: list[Any], expected_version: int | None, inputs: Mapping[str, Any], actor: Actor
+    ) -> tuple[list[Any], Any]:
+        """One attempt, in one unit of work: the locked records and what the body answered."""
         bound = self._bind(inputs, actor)
         with unit_of_work(actor) as work:
             locked = service_for(self.model).lock(pks, actor, self.permission) if pks else []
@@ -116,8 +134,7 @@ class Action:
                     work.track(record, before[record.pk], changed)
             if self.event is not None and locked:
                 work.emit(self._build_event(locked, bound, actor))
-        _copy_back(records, locked)
-        return result
+        return locked, result
 
     def _bind(self, inputs: Mapping[str, Any], actor: Actor) -> dict[str, Any]:
         known = {spec.name for spec in self.inputs}

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import threading
 from decimal import Decimal
 from types import SimpleNamespace
 
 import pytest
+from django.db import OperationalError, connection, transaction
 from meridian_dummy.hooks import filter_price
 from meridian_dummy.models import Gadget
 from meridian_dummy.services import scrap_gadgets, sell_gadgets
@@ -162,6 +164,54 @@ def test_eight_simultaneous_callers_one_success(world: SimpleNamespace, gadget: 
     assert sorted(type(result).__name__ for result in results) == ["NoneType"] + ["WrongState"] * 7
     assert OutboxEvent.objects.filter(name="dummy.GadgetSold").count() == 1
     assert Gadget.objects.get().version == 2
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_victim_of_a_deadlock_is_run_again(world: SimpleNamespace) -> None:
+    """Each sells its own gadget and then reaches for the other's: PostgreSQL ends one of them, which then sells after all."""
+    made = service_for(Gadget).create([{"name": "one"}, {"name": "two"}], actor=world.ann)
+    both_hold, attempts = threading.Barrier(2, timeout=30), []
+
+    @filter_price.register
+    def reach_for_the_other(price: Decimal, *, gadget: Gadget) -> Decimal:
+        attempts.append(gadget.pk)
+        if attempts.count(gadget.pk) == 1:
+            both_hold.wait()
+        Gadget.objects.select_for_update().get(name="two" if gadget.name == "one" else "one")
+        return price
+
+    try:
+        results = run_in_threads([lambda g=gadget: sell_gadgets([g.pk], actor=world.ann) for gadget in made])
+    finally:
+        filter_price.unregister(reach_for_the_other)
+
+    assert results == [None, None]
+    assert len(attempts) == 3, "one of them twice"
+    assert sorted(Gadget.objects.values_list("state", "version")) == [("sold", 2), ("sold", 2)]
+    assert OutboxEvent.objects.filter(name="dummy.GadgetSold").count() == 2
+
+
+@pytest.mark.django_db(transaction=True)
+def test_within_a_larger_transaction_a_deadlock_is_the_callers_to_handle(
+    world: SimpleNamespace, gadget: Gadget
+) -> None:
+    attempts = []
+
+    @filter_price.register
+    def end_it(price: Decimal, *, gadget: Gadget) -> Decimal:
+        attempts.append(gadget.pk)
+        with connection.cursor() as cursor:
+            cursor.execute("DO $$ BEGIN RAISE EXCEPTION 'ended' USING ERRCODE = '40P01'; END $$")
+        return price
+
+    try:
+        with pytest.raises(OperationalError), transaction.atomic():
+            sell_gadgets([gadget.pk], actor=world.ann)
+    finally:
+        filter_price.unregister(end_it)
+
+    assert attempts == [gadget.pk]
+    assert Gadget.objects.get().state == "draft"
 
 
 def test_event_reaches_its_handler_once(world: SimpleNamespace, gadget: Gadget) -> None:

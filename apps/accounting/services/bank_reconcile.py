@@ -442,7 +442,7 @@ def undo_reconcile(lines: Sequence[StatementLine | int], *, actor: Actor) -> lis
             )
         )
         items += [left.item_pk for left in open_amounts([line.pk for line in locked]).values()]
-        unmatch_items(items, actor=actor)
+        unmatch_items(items, actor=actor, journals={line.journal_id for line in locked})
         return take_back_entries(entry_pks, actor=actor) if entry_pks else []
 
 

@@ -199,6 +199,8 @@ def reverse_entries(
     if not entries:
         return []
     originals: dict[int, list[JournalItem]] = {entry.pk: [] for entry in entries}
+    if match:  # before the chains, which are the last locks of a transaction
+        _lock_open_items(originals)
     for item in JournalItem.objects.filter(entry__in=originals).order_by("entry_id", "position", "pk"):
         originals[item.entry_id].append(item)
     journals = Journal.objects.in_bulk({entry.journal_id for entry in entries})
@@ -344,6 +346,15 @@ def lock_numbering(journals: Iterable[Journal], specs: Sequence[EntrySpec]) -> N
         )
         numbering.revisions = {(series, number): revision for series, number, revision in rows}  # type: ignore[misc]
     return numbering
+
+
+def lock_chains(journal_pks: Iterable[int]) -> None:
+    """Lock the ends of journals ahead of postings that come later in the transaction.
+
+    Who books a document first and then what follows from it (exchange differences, taxes due) takes the chain of the document's
+    journal first. Who takes both back does it the other way round, and so asks for that chain here before it begins.
+    """
+    _locked_chains(sorted(set(journal_pks)))
 
 
 def _locked_chains(pks: Sequence[int]) -> dict[int, JournalChain]:
@@ -549,6 +560,12 @@ def _opposite(item: JournalItem) -> ItemSpec:
         tax_pks=item.tax_pks,
         tag_pks=item.tag_pks,
     )
+
+
+def _lock_open_items(entry_pks: Iterable[int]) -> None:
+    rows = JournalItem.objects.filter(entry__in=list(entry_pks), posted=True)
+    rows = rows.exclude(residual=0, residual_currency=0).order_by("pk")
+    list(rows.select_for_update(of=("self",), no_key=True).values_list("pk", flat=True))
 
 
 def _match_mirrors(

@@ -325,7 +325,8 @@ def take_back(payments: Sequence[Payment], *, state: str, actor: Actor) -> None:
     if entry_pks:
         entries = list(JournalEntry.objects.filter(pk__in=entry_pks).select_related("journal").order_by("pk"))
         items = _own_items(payments)
-        undone = unmatch_items(items, actor=actor, held=held, refresh=False)
+        journals = {entry.journal_id for entry in entries}
+        undone = unmatch_items(items, actor=actor, held=held, refresh=False, journals=journals)
         touched = set(undone.documents.invoice_pks)
         days = open_dates(
             [OpenDateRequest(e.company_id, e.date, e.journal.type) for e in entries], actor=actor

@@ -16,7 +16,7 @@ from django.utils.translation import gettext as _
 from apps.accounting.constants import EntryOrigin
 from apps.accounting.models import FullMatch, Journal, JournalEntry, JournalItem, PartialMatch
 from apps.accounting.selectors.locks import OpenDateRequest, open_dates
-from apps.accounting.services.ledger import reverse_entries
+from apps.accounting.services.ledger import lock_chains, reverse_entries
 from apps.accounting.services.match_rows import (
     Documents,
     Locked,
@@ -42,15 +42,21 @@ class Unmatched:
 
 
 def unmatch_items(
-    items: Sequence[JournalItem | int], *, actor: Actor, held: Collection[int] = (), refresh: bool = True
+    items: Sequence[JournalItem | int],
+    *,
+    actor: Actor,
+    held: Collection[int] = (),
+    refresh: bool = True,
+    journals: Collection[int] = (),
 ) -> Unmatched:
     """Undo every matching of ``items`` (instances or keys), side effects included.
 
     Residuals are exactly what they were. Items without matchings are passed over. ``held`` are documents the caller has locked;
-    without ``refresh`` he brings states up to date himself. Rights are the caller's to check.
+    without ``refresh`` he brings states up to date himself. ``journals`` are those he books in afterwards: their chains are
+    locked before those of the side effects, the order in which they were booked. Rights are the caller's to check.
     """
     pks = {as_pk(item) for item in items}
-    return _undo(pks, None, actor, held, refresh=refresh)
+    return _undo(pks, None, actor, held, refresh=refresh, journals=journals)
 
 
 def unmatch_partials(
@@ -68,6 +74,7 @@ def _undo(
     held: Collection[int],
     *,
     refresh: bool,
+    journals: Collection[int] = (),
 ) -> Unmatched:
     undone = Unmatched()
     if not item_pks:
@@ -98,6 +105,8 @@ def _undo(
         undone.removed = len(chosen)
         PartialMatch.objects.filter(pk__in=gone).delete()
         _renumber(locked, gone, actor)
+        if effects and journals:
+            lock_chains(journals)
         undone.reversals = _reverse(effects, actor)
         if refresh:
             refresh_after(undone.documents, actor=actor)

@@ -101,7 +101,8 @@ def _take_back(invoices: Sequence[Invoice], actor: Actor) -> None:
         JournalItem.objects.filter(entry__in=entries).exclude(matching_number="").values_list("pk", flat=True)
     )
     if matched:
-        undone = unmatch_items(matched, actor=actor, held=own, refresh=False)
+        journals = {entry.journal_id for entry in ordered}
+        undone = unmatch_items(matched, actor=actor, held=own, refresh=False, journals=journals)
         refresh_payments(undone.documents.payment_pks, actor=actor)
         refresh_invoices([pk for pk in undone.documents.invoice_pks if pk not in own], actor=actor)
     reverse_entries(
