@@ -351,6 +351,7 @@ ITEM_FIELDS = (
     "quantity",
     "kind",
     "tax",
+    "tax_repartition",
     "tax_pks",
     "tag_pks",
     "tax_base_amount",
@@ -360,21 +361,39 @@ ITEM_FIELDS = (
 )
 
 
+def _taxes_of(row: Mapping[str, Any], *, actor: Actor) -> list[int]:
+    return list(row["tax_pks"])
+
+
 @resource("accounting/journal-entries")
 class JournalEntryResource(Resource):
-    """Entries of the ledger. Those made by hand are drafts until posted; posted ones are reversed, never changed."""
+    """Entries of the ledger. Those made by hand are drafts until posted; posted ones are reversed, never changed.
+
+    Items with ``taxes`` get their tax items when the entry does not balance without them.
+    """
 
     model = JournalEntry
     exclude = ("series",)
+    inputs: ClassVar[Mapping[str, Input]] = {
+        "compute_taxes": Input(
+            bool,
+            nullable=True,
+            help="true: the tax items are made anew from the items with taxes; false: none are made.",
+        ),
+    }
     detail_only = ("narration",)
     nested: ClassVar[Mapping[str, NestedSpec]] = {
         "items": NestedSpec(
             JournalItem,
             link="entry",
             fields=ITEM_FIELDS,
-            read_only=("kind", "tax", "tax_pks", "tag_pks", "tax_base_amount"),
+            read_only=("kind", "tax_pks", "tag_pks"),
+            computed={"taxes": Computed(row=_taxes_of, needs=("tax_pks",), type=list)},
             inputs={
                 "taxes": Input(Tax, many=True, nullable=True, help="Taxes whose base the item is."),
+                "matching_number": Input(
+                    str, nullable=True, help="“I…”: posted items of an account with the same one are matched."
+                ),
             },
             ordering=("position", "pk"),
             writes="service",

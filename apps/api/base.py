@@ -112,6 +112,8 @@ class NestedSpec:
     required: bool = False
     in_list: bool = False
     help: Any = ""
+    currency: str = "currency"  # as in ``Resource``
+    currencies: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.writes not in ("children", "service", "never"):
@@ -199,8 +201,10 @@ class Resource:
     orderings: ClassVar[Mapping[str, str]] = {}  # extra sort keys: name → relation path
     # Relations that ``available_actions`` or overridden methods touch; joined when one record is read.
     prefetch: ClassVar[tuple[str, ...]] = ()
-    # Name of the foreign key to ``core.Currency`` in which the money fields are; found by itself when called so.
+    # Relation path to the ``core.Currency`` in which the money fields are; found by itself when called so.
     currency: ClassVar[str] = "currency"
+    # Those of single money fields that are in another one, such as the company's.
+    currencies: ClassVar[Mapping[str, str]] = {}
 
     operations: ClassVar[tuple[str, ...]] = ALL_OPERATIONS
     collection_view: ClassVar[Any] = None  # a view class of its own for the collection; rarely needed

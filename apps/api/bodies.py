@@ -182,7 +182,7 @@ def _read_nested(nested: NestedField, value: Any, actor: Actor, errors: Errors) 
         body = dict(item)
         pk = body.pop("id", None)
         unwritable = {name for name in nested.plan.columns if nested.plan.columns[name].read_only}
-        for name in [*unwritable, *nested.plan.computed]:
+        for name in [*unwritable, *(set(nested.plan.computed) - set(nested.plan.inputs))]:
             if pk is not None:  # a row sent back as it was read
                 body.pop(name, None)
         values, found = read_values(nested.plan, body, actor, CREATE if pk is None else UPDATE)

@@ -19,6 +19,7 @@ from apps.api.plan import ComputedField, Plan
 from apps.core.actor import PORTAL, PUBLIC, Actor
 from apps.core.custom_fields import definitions_for
 from apps.core.models import Currency
+from apps.core.rows import read_by_key, read_values
 from apps.core.rules import visible
 
 Row = dict[str, Any]
@@ -56,14 +57,29 @@ def render(plan: Plan, queryset: QuerySet[Any], selection: Selection, actor: Act
     return [item for _row, item in render_pairs(plan, queryset, selection, actor)]
 
 
+def render_found(plan: Plan, queryset: QuerySet[Any], selection: Selection, actor: Actor) -> dict[Any, Row]:
+    """``render`` for a few rows that are known by their keys: by primary key, in no order."""
+    pk_name = plan.model._meta.pk.attname
+    pairs = render_pairs(plan, queryset.order_by(), selection, actor, few=True)
+    return {row[pk_name]: item for row, item in pairs}
+
+
 def render_pairs(
-    plan: Plan, queryset: QuerySet[Any], selection: Selection, actor: Actor, *, also: Sequence[str] = ()
+    plan: Plan,
+    queryset: QuerySet[Any],
+    selection: Selection,
+    actor: Actor,
+    *,
+    also: Sequence[str] = (),
+    few: bool = False,
 ) -> list[tuple[Row, Row]]:
-    """Pairs of the columns as read (with those named in ``also``) and the JSON-ready dict."""
+    """Pairs of the columns as read (with those named in ``also``) and the JSON-ready dict. ``few``: the statement may cost
+    more than its rows, so it is to be written cheaply."""
     names = selection.names
     extensions = _shown_extensions(plan, actor) if "ext" in names else {}
     paths = _paths(plan, names, extensions, also)
-    raw = [dict(zip(paths, values, strict=True)) for values in queryset.values_list(*paths)]
+    read = read_values(queryset, paths) if few else queryset.values_list(*paths)
+    raw = [dict(zip(paths, values, strict=True)) for values in read]
     pk_name = plan.model._meta.pk.attname
     pks = [row[pk_name] for row in raw]
     parts = _parts(plan, names, pks, raw, actor)
@@ -106,8 +122,8 @@ def _paths(
     for name in names:
         if name in plan.columns and plan.columns[name].column:
             wanted[plan.columns[name].column] = None
-            if plan.columns[name].money and plan.currency_column:
-                wanted[plan.currency_column] = None
+            if name in plan.currency_columns:
+                wanted[plan.currency_columns[name]] = None
         elif name in plan.computed:
             computed = plan.computed[name]
             for needed in computed.source.needs:
@@ -208,14 +224,13 @@ def nested_rows(plan: Plan, name: str, pks: Sequence[Any], actor: Actor) -> dict
     nested = plan.nested[name]
     link = nested.source.model._meta.get_field(nested.source.link).attname  # type: ignore[union-attr]
     names = nested.plan.readable(actor)
-    rows = (
-        visible(nested.source.model, actor)
-        .filter(**{f"{link}__in": pks})
-        .order_by(link, *nested.source.ordering)
-    )
-    rows = annotated(nested.plan, rows, names, actor)
     found: dict[Any, list[Row]] = {}
-    for row, item in render_pairs(nested.plan, rows, Selection(names), actor, also=(link,)) if pks else ():
+    if not pks:
+        return found
+    rows = visible(nested.source.model, actor).filter(**{f"{link}__in": pks})
+    rows = rows.order_by(link, *nested.source.ordering)
+    rows = annotated(nested.plan, rows, names, actor)
+    for row, item in render_pairs(nested.plan, rows, Selection(names), actor, also=(link,), few=True):
         found.setdefault(row[link], []).append(item)
     return found
 
@@ -246,22 +261,20 @@ def _extension_values(
 def _money_dump(plan: Plan, names: Sequence[str], raw: Sequence[Row]) -> Any:
     """A function writing the money fields of a row with the decimals of its currency; two where it is unknown."""
     fields = [
-        (name, plan.columns[name].column)
+        (name, plan.columns[name].column, plan.currency_columns.get(name))
         for name in names
         if name in plan.columns and plan.columns[name].money
     ]
     if not fields:
         return None
-    column = plan.currency_column
-    decimals: dict[Any, int] = {}
-    if column:
-        pks = {row[column] for row in raw} - {None}
-        decimals = dict(Currency.objects.filter(pk__in=pks).values_list("pk", "decimals"))
+    columns = {column for _name, _attribute, column in fields if column}
+    pks = {row[column] for row in raw for column in columns} - {None}
+    decimals = dict(Currency.objects.filter(pk__in=pks).values_list("pk", "decimals")) if pks else {}
 
     def dump(item: Row, row: Row) -> None:
-        places = decimals.get(row[column], 2) if column else 2
-        for name, attribute in fields:
+        for name, attribute, column in fields:
             value = row[attribute]
+            places = decimals.get(row[column], 2) if column else 2
             item[name] = None if value is None else plain_decimal(value, places)
 
     return dump

@@ -141,6 +141,8 @@ class Plan:
                     "read_only": source.read_only,
                     "computed": source.computed,
                     "inputs": source.inputs,
+                    "currency": source.currency,
+                    "currencies": source.currencies,
                     "__module__": type(self.resource).__module__,
                 },
             )
@@ -240,10 +242,30 @@ class Plan:
         return self.resource.search and searchable(self.model)
 
     @cached_property
-    def currency_column(self) -> str:
-        """The column naming the currency of the money fields; empty when the rows do not say."""
-        field = next((f for f in self.model._meta.concrete_fields if f.name == self.resource.currency), None)
-        return field.attname if field is not None and field.related_model is Currency else ""
+    def currency_columns(self) -> dict[str, str]:
+        """By money field the column naming its currency; without those of which the rows do not say it."""
+        found = {}
+        for name, spec in self.columns.items():
+            if not spec.money:
+                continue
+            column = self._currency_column(self.resource.currencies.get(name, self.resource.currency))
+            if column:
+                found[name] = column
+            elif name in self.resource.currencies:
+                raise ResourceError(f"{self.where}: the currency of '{name}' leads to no currency.")
+        return found
+
+    def _currency_column(self, path: str) -> str:
+        model: Any = self.model
+        field: Any = None
+        for part in path.split("__"):
+            field = next((f for f in model._meta.concrete_fields if f.name == part), None)
+            if field is None or field.related_model is None:
+                return ""
+            model = field.related_model
+        if model is not Currency:
+            return ""
+        return path if "__" in path else str(field.attname)
 
     @property
     def actions(self) -> list[Action]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
@@ -22,6 +23,19 @@ UNIQUE, FOREIGN_KEY, NOT_NULL, CHECK, EXCLUSION, RESTRICT = (
     "23001",
 )
 
+Words = Callable[[Any], BusinessError]
+_words: dict[str, Words] = {}
+
+
+def explains(constraint: str) -> Callable[[Words], Words]:
+    """Registers the function that words refusals of a constraint or trigger; it gets PostgreSQL's diagnostics."""
+
+    def add(function: Words) -> Words:
+        _words[constraint] = function
+        return function
+
+    return add
+
 
 @lru_cache(maxsize=1)
 def _tables() -> dict[str, type[models.Model]]:
@@ -40,12 +54,23 @@ def _fields_of(
     if isinstance(constraint, models.UniqueConstraint) and constraint.fields:
         return list(constraint.fields)
     if model is None:
-        return []
+        return [diag.column_name] if diag.column_name else []
+    if isinstance(constraint, models.CheckConstraint):
+        asked = dict.fromkeys(_names_in(constraint.condition))
+        return [name for name in asked if any(f.name == name for f in model._meta.concrete_fields)]
     names = []
     for field in model._meta.concrete_fields:
         text = f"{diag.constraint_name or ''} "
         if diag.column_name in (field.column, field.name) or (field.unique and f"_{field.column}_" in text):
             names.append(field.name)
+    return names
+
+
+def _names_in(condition: Any) -> list[str]:
+    """The fields that a condition looks at, in its order."""
+    names: list[str] = []
+    for child in getattr(condition, "children", ()):
+        names += [str(child[0]).partition("__")[0]] if isinstance(child, tuple) else _names_in(child)
     return names
 
 
@@ -56,6 +81,8 @@ def translate(exc: IntegrityError) -> BusinessError:
     state = getattr(cause, "sqlstate", None) or ""
     if diag is None:
         return Conflict(str(exc))
+    if diag.constraint_name in _words:
+        return _words[diag.constraint_name](diag)
     model = _tables().get(diag.table_name or "")
     constraint = _constraint(model, diag.constraint_name or "")
     fields = _fields_of(model, constraint, diag)

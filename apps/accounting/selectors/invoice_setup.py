@@ -1,7 +1,8 @@
 """What documents are computed and posted with: companies, settings, journals, taxes, terms, accounts, partners, rates.
 
 A ``DocumentSetup`` is made for one call of a service and thrown away with it. It reads each kind of record once for all
-documents of the call, so that the number of statements does not grow with them, and hands out plain values from then on.
+documents of the call, so that the number of statements does not grow with them, and hands out plain values from then on. What
+seldom changes comes from the memory of the process (``setup_memory``), which costs a statement when something did.
 """
 
 from __future__ import annotations
@@ -27,16 +28,16 @@ from apps.accounting.models import (
     Journal,
     PartnerTerms,
     PaymentTerm,
-    PaymentTermLine,
     Tax,
 )
-from apps.accounting.selectors.partners import PositionChooser, PositionMap, position_maps, terms_of
-from apps.accounting.selectors.setup import company_line_of, settings_of_many, specs_of, tax_rows
+from apps.accounting.selectors.partners import PositionMap, terms_of
+from apps.accounting.selectors.setup import company_line_of
+from apps.accounting.selectors.setup_memory import setup_memory
 from apps.contacts.models import BankAccount, Partner
 from apps.contacts.selectors.rates import rates_on_days
 from apps.core.actor import Actor
 from apps.core.models import Country, CountryState, Currency
-from apps.core.rows import read_by_key, read_joined, read_rows, set_link
+from apps.core.rows import read_joined, read_rows, set_link
 from apps.core.rules import company_filter, record_filter, rules_of
 
 M = TypeVar("M", bound=Model)
@@ -70,6 +71,7 @@ class DocumentSetup:
     def __init__(self, actor: Actor, *, everything: bool = False) -> None:
         """``everything``: also what the actor may not see, for documents that name it already."""
         self.actor = actor
+        self.memory = setup_memory()
         self._filtered = not (everything or actor.is_system)
         self.companies: dict[int, Company] = {}
         #: A company and its parents, nearest first.
@@ -89,18 +91,15 @@ class DocumentSetup:
         self.bank_accounts_of: dict[int, list[BankAccount]] = {}
         self.own_bank_accounts: dict[int, list[BankAccount]] = {}
         self.rates: dict[tuple[int, int, datetime.date], Decimal] = {}
-        self._choosers: dict[int, PositionChooser] = {}
         self._specs: dict[tuple[str, int], TaxSpec] = {}
         self._combinations: dict[tuple[str, tuple[int, ...]], tuple[TaxSpec, ...]] = {}
         self._today: dict[int, datetime.date] = {}
 
     # ------------------------------------------------------------------------------------------------------- company
     def load_companies(self, pks: Iterable[int]) -> None:
-        """Companies with their currency and the settings in force for them: one statement."""
+        """Companies with their currency and the settings in force for them."""
         missing = set(pks) - set(self.companies)
-        if not missing:
-            return
-        for pk, settings in settings_of_many(missing).items():
+        for pk, settings in self.memory.settings(missing).items():
             company = settings.company
             self.companies[pk] = company
             self.settings[pk] = settings
@@ -119,18 +118,9 @@ class DocumentSetup:
         return record.company_id is None or record.company_id in self.lines[company_pk]
 
     def load_journals(self, company_pks: Iterable[int]) -> None:
-        """All journals for sales and purchases that the companies may use, with what they allow: one statement."""
+        """All journals for sales and purchases that the companies may use, with what they allow."""
         owners = {owner for pk in company_pks for owner in self.lines[pk]}
-        rows = read_rows(
-            Journal,
-            "t.company_id = ANY (%s) AND t.type IN ('sale', 'purchase')",
-            [list(owners)],
-            extra={
-                "allowed_pks": "ARRAY(SELECT x.account_id FROM accounting_journal_allowed_accounts x"
-                " WHERE x.journal_id = t.id)"
-            },
-        )
-        for journal in self._allowed(rows):
+        for journal in self._allowed(self.memory.journals(owners)):
             self.journals[journal.pk] = journal
 
     def default_journal(self, company_pk: int, type_: str) -> Journal | None:
@@ -162,7 +152,7 @@ class DocumentSetup:
     def _read(self, held: dict[int, Any], model: type[Model], pks: Iterable[int | None]) -> None:
         missing = {pk for pk in pks if pk is not None and pk not in held}
         if missing:
-            rows = list(read_by_key(model, missing).values())
+            rows = list(self.memory.by_key(model, missing).values())
             held.update({row.pk: row for row in self._allowed(rows)})
 
     def load_currencies(self, pks: Iterable[int | None]) -> None:
@@ -231,14 +221,14 @@ class DocumentSetup:
 
     # ------------------------------------------------------------------------------------------------ taxes and terms
     def load_taxes(self, pks: Iterable[int | None]) -> None:
-        """Taxes with their groups, and as the computation takes them: two statements."""
+        """Taxes with their groups, and as the computation takes them."""
         missing = {pk for pk in pks if pk is not None and pk not in self.taxes}
         if not missing:
             return
-        rows = {tax.pk: tax for tax in self._allowed(list(tax_rows(missing).values()))}
+        rows = {tax.pk: tax for tax in self._allowed(list(self.memory.taxes(missing).values()))}
         self.taxes |= rows
         for inclusion in {settings.price_inclusion for settings in self.settings.values()}:
-            for pk, spec in specs_of(rows, missing, inclusion=inclusion).items():
+            for pk, spec in self.memory.tax_specs(missing & set(rows), inclusion).items():
                 self._specs[inclusion, pk] = spec
 
     def combination(self, tax_pks: tuple[int, ...], inclusion: str) -> tuple[TaxSpec, ...]:
@@ -255,20 +245,16 @@ class DocumentSetup:
         return tax.label or tax.name
 
     def load_terms(self, pks: Iterable[int | None]) -> None:
-        """Payment terms with their parts: two statements."""
+        """Payment terms with their parts."""
         missing = {pk for pk in pks if pk is not None and pk not in self.terms}
         if not missing:
             return
         rows: dict[int, PaymentTerm] = {}
         self._read(rows, PaymentTerm, missing)
-        lines: dict[int, list[TermLine]] = {pk: [] for pk in rows}
-        if rows:
-            parts = read_rows(
-                PaymentTermLine, "t.term_id = ANY (%s) ORDER BY t.term_id, t.sequence, t.id", [list(rows)]
-            )
-            for part in parts:
-                line = TermLine(part.value, part.amount, part.days, part.delay, part.day)
-                lines[part.term_id].append(line)
+        lines = {
+            pk: [TermLine(part.value, part.amount, part.days, part.delay, part.day) for part in parts]
+            for pk, parts in self.memory.term_lines(rows).items()
+        }
         for pk, row in rows.items():
             discount = None
             if row.early_discount and len(lines[pk]) == 1:
@@ -276,25 +262,22 @@ class DocumentSetup:
             self.terms[pk] = TermSpec(row, lines[pk], discount)
 
     def load_positions(self, pks: Iterable[int | None]) -> None:
-        """Fiscal positions with what they replace: three statements."""
+        """Fiscal positions with what they replace."""
         missing = {pk for pk in pks if pk is not None and pk not in self.positions}
         if not missing:
             return
         self._read(self.positions, FiscalPosition, missing)
         found = [pk for pk in missing if pk in self.positions]
         if found:
-            self.maps.update(position_maps(found))
+            self.maps.update(self.memory.position_maps(found))
 
     def choose_position(
         self, company_pk: int, partner: Partner | None, shipping: Partner | None
     ) -> int | None:
-        """The fiscal position a document gets by itself. One statement a company, once."""
+        """The fiscal position a document gets by itself."""
         if partner is None:
             return None
-        if company_pk not in self._choosers:
-            company = self.companies[company_pk]
-            self._choosers[company_pk] = PositionChooser(company, line=self.lines[company_pk])
-        return self._choosers[company_pk].choose(partner, shipping, agreed=self.agreed.get(company_pk))
+        return self.memory.chooser(company_pk).choose(partner, shipping, agreed=self.agreed.get(company_pk))
 
     # --------------------------------------------------------------------------------------------------------- rates
     def load_rates(self, wanted: Iterable[tuple[int, int, datetime.date]]) -> None:

@@ -20,6 +20,7 @@ from apps.accounting.models import (
     FiscalPositionTax,
     PartnerTerms,
 )
+from apps.accounting.selectors.setup import settings_of
 from apps.contacts.identifiers import EU_COUNTRIES
 from apps.contacts.models import Partner
 from apps.core.links import company_line
@@ -110,10 +111,13 @@ def map_account(position: PositionMap | None, account_pk: int) -> int:
 
 class PositionChooser:
     """Chooses fiscal positions for many documents of one company; reads the positions once (two queries, one with
-    ``line``)."""
+    ``line``). ``home`` is the country whose tax law the company is under, when known; else its settings say it."""
 
-    def __init__(self, company: Company, *, line: Sequence[int] | None = None) -> None:
+    def __init__(
+        self, company: Company, *, line: Sequence[int] | None = None, home: int | None = None
+    ) -> None:
         self.company = company
+        self.home = home or settings_of(company.pk).fiscal_country_id
         line = line or _line(company.pk)
         distance = {pk: number for number, pk in enumerate(line)}
         rows: list[Any] = read_rows(
@@ -163,7 +167,7 @@ class PositionChooser:
             Place(
                 country_pk=address.country_id,
                 # Positions for the Union mean its other members: a sale at home is never one within the Union.
-                is_eu=country is not None and country.is_eu and country.pk != self.company.country_id,
+                is_eu=country is not None and country.is_eu and country.pk != self.home,
                 state_pk=address.state_id,
                 zip=address.zip,
                 has_tax_id=is_tax_id(partner.tax_id),

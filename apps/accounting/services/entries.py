@@ -12,15 +12,8 @@ from apps.accounting.constants import EntryOrigin, EntryState, JournalType
 from apps.accounting.models import Journal, JournalEntry, JournalItem
 from apps.accounting.selectors.locks import today_of
 from apps.accounting.selectors.setup import default_journal, settings_of_many
-from apps.accounting.services.entry_items import (
-    ZERO,
-    EntryItem,
-    Problems,
-    complete_items,
-    items_of,
-    parse_items,
-    write_items,
-)
+from apps.accounting.services.entry_items import complete_items, items_of, parse_items, write_items
+from apps.accounting.services.entry_parts import ZERO, EntryItem, Problems
 from apps.accounting.services.match_rows import lock_documents
 from apps.contacts.models import Partner
 from apps.core.actor import Actor
@@ -64,14 +57,16 @@ def _only_with_entry() -> Conflict:
 @service(JournalEntry)
 class JournalEntryService(RecordService[JournalEntry]):
     """Draft entries. ``items`` is a list of dicts (``entry_items.FIELDS``); given on change it replaces the stored one, where
-    rows with ``id`` keep it. Debit and credit must be equal whenever items are written."""
+    rows with ``id`` keep it and what they leave out. Debit and credit must be equal whenever items are written.
+    ``compute_taxes``: whether the tax items of items with taxes are made (``EntryTaxes.complete``)."""
 
     def create(self, rows: Sequence[Mapping[str, Any]], *, actor: Actor) -> list[JournalEntry]:
         problems = Problems(len(rows) > 1)
-        plain, lists = [], []
+        plain, lists, taxes = [], [], []
         for place, row in enumerate(rows):
             values = dict(row)
             lists.append(parse_items(values.pop("items", None) or [], place, problems))
+            taxes.append(values.pop("compute_taxes", None))
             plain.append(values)
         for items in lists:
             for item in items:
@@ -80,7 +75,7 @@ class JournalEntryService(RecordService[JournalEntry]):
         with unit_of_work(actor):
             entries = super().create(plain, actor=actor)
             drafts = list(zip(entries, lists, strict=True))
-            complete_items(drafts, actor, many=problems.many)
+            complete_items(drafts, actor, many=problems.many, compute_taxes=taxes)
             write_items(drafts)
         return entries
 
@@ -95,6 +90,7 @@ class JournalEntryService(RecordService[JournalEntry]):
     ) -> list[JournalEntry]:
         plain = dict(values)
         given = plain.pop("items", None)
+        taxes = plain.pop("compute_taxes", None)
         chosen = list(records)
         if given is not None and len(chosen) != 1:
             raise ValidationFailed(fields={"items": [_("Items are written for one entry at a time.")]})
@@ -103,18 +99,18 @@ class JournalEntryService(RecordService[JournalEntry]):
                 chosen, plain, actor=actor, expected_version=expected_version, operation=operation
             )
             if given is not None:
-                self._replace_items(entries[0], given, actor)
+                self._replace_items(entries[0], given, taxes, actor)
             elif {"journal", "date"} & set(plain):
                 with connection.cursor() as cursor:
                     cursor.execute(_FOLLOW, [[entry.pk for entry in entries]])
         return entries
 
-    def _replace_items(self, entry: JournalEntry, given: Any, actor: Actor) -> None:
+    def _replace_items(self, entry: JournalEntry, given: Any, taxes: bool | None, actor: Actor) -> None:
         if entry.state != EntryState.DRAFT:
             raise _final(entry)
         problems = Problems(many=False)
-        items = parse_items(given, 0, problems)
-        held = set(JournalItem.objects.filter(entry=entry).values_list("pk", flat=True))
+        held = {item.pk: item for item in items_of([entry.pk])[entry.pk] if item.pk is not None}
+        items = parse_items(given, 0, problems, held)
         named: set[int] = set()
         for n, item in enumerate(items):
             if item.pk is not None and (item.pk not in held or item.pk in named):
@@ -124,8 +120,8 @@ class JournalEntryService(RecordService[JournalEntry]):
             elif item.pk is not None:
                 named.add(item.pk)
         problems.raise_any()
-        complete_items([(entry, items)], actor, many=False)
-        JournalItem.objects.filter(pk__in=held)._raw_delete(using="default")
+        complete_items([(entry, items)], actor, many=False, compute_taxes=[taxes])
+        JournalItem.objects.filter(pk__in=list(held))._raw_delete(using="default")
         write_items([(entry, items)])
 
     # ------------------------------------------------------------------------------------------------------ seams

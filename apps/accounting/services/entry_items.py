@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
@@ -20,8 +19,9 @@ from apps.access.models import Company
 from apps.accounting.compute.taxes import TaxSpec, flatten
 from apps.accounting.constants import AccountType, ItemKind
 from apps.accounting.models import Account, Journal, JournalEntry, JournalItem, Tax
-from apps.accounting.selectors.setup import tax_specs
 from apps.accounting.services.copying import copy_rows, draw_keys
+from apps.accounting.services.entry_parts import EntryItem, Problems
+from apps.accounting.services.entry_taxes import EntryTaxes
 from apps.accounting.services.ledger import ITEM_COLUMNS
 from apps.contacts.models import Partner
 from apps.contacts.selectors.rates import rates_on_days
@@ -37,48 +37,16 @@ NAME_LENGTH = 500
 LARGEST = Decimal(10) ** 15
 AMOUNTS = ("debit", "credit", "balance", "amount_currency", "tax_base_amount")
 LINKS = ("account", "partner", "currency", "tax", "tax_repartition")
-FIELDS = frozenset({"id", "name", "quantity", "date_maturity", "taxes", *AMOUNTS, *LINKS})
-
-
-@dataclass(slots=True)
-class EntryItem:
-    """One item of a draft. ``converted`` tells that its company amount follows from the rate."""
-
-    account_pk: int = 0
-    name: str = ""
-    partner_pk: int | None = None
-    currency_pk: int | None = None
-    balance: Decimal | None = None
-    amount_currency: Decimal | None = None
-    quantity: Decimal | None = None
-    date_maturity: datetime.date | None = None
-    tax_pks: tuple[int, ...] = ()
-    tax_pk: int | None = None
-    repartition_pk: int | None = None
-    tax_base_amount: Decimal = ZERO
-    tag_pks: tuple[int, ...] = ()
-    pk: int | None = None
-    converted: bool = False
-
-
-@dataclass(slots=True)
-class Problems:
-    """What is wrong with the items of one call, by field; raised together."""
-
-    many: bool
-    fields: dict[str, list[str]] = field(default_factory=dict)
-
-    def add(self, place: int, name: str, text: str) -> None:
-        self.fields.setdefault(f"{place}.{name}" if self.many else name, []).append(text)
-
-    def raise_any(self) -> None:
-        if self.fields:
-            raise ValidationFailed(fields=self.fields)
+FIELDS = frozenset({"id", "name", "quantity", "date_maturity", "taxes", "matching_number", *AMOUNTS, *LINKS})
+IMPORTED = "I"
+MATCHING_LENGTH = 24
 
 
 # ---------------------------------------------------------------------------------------------------------- reading
-def parse_items(rows: Any, place: int, problems: Problems) -> list[EntryItem]:
-    """Items from the dicts of a caller."""
+def parse_items(
+    rows: Any, place: int, problems: Problems, held: Mapping[int, EntryItem] | None = None
+) -> list[EntryItem]:
+    """Items from the dicts of a caller. ``held`` are those that ``id`` may name: what a row leaves out stays as it is there."""
     if not isinstance(rows, list | tuple):
         problems.add(place, "items", _("Items are a list."))
         return []
@@ -89,8 +57,29 @@ def parse_items(rows: Any, place: int, problems: Problems) -> list[EntryItem]:
             continue
         for name in sorted(set(row) - FIELDS):
             problems.add(place, f"items.{n}.{name}", _("Items have no field of this name."))
-        items.append(_item(row, place, n, problems))
+        known = (held or {}).get(row.get("id") or 0)
+        items.append(_item(row if known is None else {**_stored(known, row), **row}, place, n, problems))
     return items
+
+
+def _stored(item: EntryItem, row: Mapping[str, Any]) -> dict[str, Any]:
+    """A stored item as a caller would send it; its amounts only where none is sent, as they belong together."""
+    values: dict[str, Any] = {
+        "account": item.account_pk,
+        "name": item.name,
+        "partner": item.partner_pk,
+        "currency": item.currency_pk,
+        "quantity": item.quantity,
+        "date_maturity": item.date_maturity,
+        "taxes": list(item.tax_pks),
+        "tax": item.tax_pk,
+        "tax_repartition": item.repartition_pk,
+        "tax_base_amount": item.tax_base_amount,
+        "matching_number": item.matching_number,
+    }
+    if not {"debit", "credit", "balance", "amount_currency", "currency"} & set(row):
+        values |= {"balance": item.balance, "amount_currency": item.amount_currency}
+    return values
 
 
 def _item(row: Mapping[str, Any], place: int, n: int, problems: Problems) -> EntryItem:
@@ -112,16 +101,22 @@ def _item(row: Mapping[str, Any], place: int, n: int, problems: Problems) -> Ent
     if day is not None and not isinstance(day, datetime.date):
         problems.add(place, f"{where}.date_maturity", _("Enter a date."))
         day = None
+    name = str(row.get("name") or "")
+    if len(name) > NAME_LENGTH:
+        problems.add(place, f"{where}.name", _("At most %(length)d characters.") % {"length": NAME_LENGTH})
     return EntryItem(
         account_pk=pk_of(row.get("account")) or 0,
-        name=str(row.get("name") or "")[:NAME_LENGTH],
+        name=name,
         partner_pk=pk_of(row.get("partner")),
         currency_pk=pk_of(row.get("currency")),
         balance=balance,
         amount_currency=values["amount_currency"],
-        quantity=_amount(row.get("quantity"), place, f"{where}.quantity", problems),
+        quantity=_amount(row.get("quantity"), place, f"{where}.quantity", problems, 6),
         date_maturity=day,
         tax_pks=tuple(sorted({pk_of(tax) for tax in row.get("taxes") or ()})),
+        matching_number=_imported_number(
+            row.get("matching_number"), place, f"{where}.matching_number", problems
+        ),
         tax_pk=pk_of(row.get("tax")),
         repartition_pk=pk_of(row.get("tax_repartition")),
         tax_base_amount=values["tax_base_amount"] or ZERO,
@@ -129,7 +124,17 @@ def _item(row: Mapping[str, Any], place: int, n: int, problems: Problems) -> Ent
     )
 
 
-def _amount(value: Any, place: int, name: str, problems: Problems) -> Decimal | None:
+def _imported_number(value: Any, place: int, name: str, problems: Problems) -> str:
+    """A matching number that another program gave: I and a text. Those of our own come from matching and are passed over."""
+    text = str(value or "").strip()
+    if not text.startswith(IMPORTED):
+        return ""
+    if not 1 < len(text) <= MATCHING_LENGTH:
+        problems.add(place, name, _("An imported matching number is I and a text of at most 23 characters."))
+    return text
+
+
+def _amount(value: Any, place: int, name: str, problems: Problems, places: int = 4) -> Decimal | None:
     if value is None or value == "":
         return None
     if isinstance(value, bool | float):
@@ -143,15 +148,22 @@ def _amount(value: Any, place: int, name: str, problems: Problems) -> Decimal | 
     if not number.is_finite() or abs(number) >= LARGEST:
         problems.add(place, name, _("Enter a number."))
         return None
+    if number != round(number, places):
+        problems.add(place, name, _("At most %(places)d decimals.") % {"places": places})
+        return None
     return number
 
 
 # ------------------------------------------------------------------------------------------------------ working out
 def complete_items(
-    drafts: Sequence[tuple[JournalEntry, list[EntryItem]]], actor: Actor, *, many: bool
+    drafts: Sequence[tuple[JournalEntry, list[EntryItem]]],
+    actor: Actor,
+    *,
+    many: bool,
+    compute_taxes: Sequence[bool | None] = (),
 ) -> None:
-    """Check the links of all items and fill in currencies, partners, amounts and boxes. The number of statements does
-    not depend on the number of items.
+    """Check the links of all items and fill in currencies, partners, amounts, tax items (``EntryTaxes.complete``) and boxes.
+    The number of statements does not depend on the number of items.
 
     Errors: ``ValidationFailed`` by ``items.<n>.<field>``; ``MissingRate``.
     """
@@ -180,10 +192,17 @@ def complete_items(
                 item.partner_pk = entities[item.partner_pk]
     currencies = Currency.objects.in_bulk({item.currency_pk for item in items})
     rates = _rates(drafts, companies, currencies)
+    taxes = EntryTaxes(accounts, currencies)  # type: ignore[arg-type]
+    named = {pk for item in items for pk in (*item.tax_pks, item.tax_pk) if pk is not None}
+    if named:
+        taxes.read(named, companies)
     for place, (entry, rows) in enumerate(drafts):
         own = companies[entry.company_id].currency
         for n, item in enumerate(rows):
             _fill_amounts(item, own, currencies[item.currency_pk], rates, entry, place, n, problems)  # type: ignore[index]
+        if not problems.fields and named:
+            wanted = compute_taxes[place] if compute_taxes else None
+            taxes.complete(entry.company_id, rows, own, place, problems, wanted)
         if not problems.fields:
             _share_rounding(rows, own)
             difference = sum((item.balance or ZERO for item in rows), ZERO)
@@ -191,9 +210,11 @@ def complete_items(
                 problems.add(
                     place, "items", _("Debit and credit differ by %(amount)s.") % {"amount": difference}
                 )
+    booked = {item.account_pk for _entry, rows in drafts for item in rows}
+    accounts |= Account.objects.in_bulk(booked - set(accounts)) if booked - set(accounts) else {}
     _check_accounts(drafts, accounts, problems)
     problems.raise_any()
-    _set_boxes(drafts, problems)
+    _set_boxes(drafts, taxes.specs, problems)
     problems.raise_any()
 
 
@@ -279,7 +300,7 @@ def _fill_amounts(
         text = _("The amount in currency has the sign of the balance.")
         problems.add(place, f"{where}.amount_currency", text)
     for name, amount, of in (
-        ("debit", item.balance, own),
+        ("debit" if item.balance > 0 else "credit", abs(item.balance), own),
         ("amount_currency", item.amount_currency, currency),
     ):
         if not is_rounded(amount, of):
@@ -336,18 +357,19 @@ def _check_accounts(
 
 
 # ------------------------------------------------------------------------------------------------------------ taxes
-def _set_boxes(drafts: Sequence[tuple[JournalEntry, list[EntryItem]]], problems: Problems) -> None:
-    items = [item for _entry, rows in drafts for item in rows]
-    pks = {pk for item in items for pk in item.tax_pks} | {item.tax_pk for item in items if item.tax_pk}
-    if not pks:
+def _set_boxes(
+    drafts: Sequence[tuple[JournalEntry, list[EntryItem]]], specs: Mapping[int, TaxSpec], problems: Problems
+) -> None:
+    if not specs:
         return
-    specs = tax_specs(pks)
-    countries = dict(Tax.objects.filter(pk__in=pks).values_list("pk", "country_id"))
+    countries = dict(Tax.objects.filter(pk__in=specs).values_list("pk", "country_id"))
     for place, (_entry, rows) in enumerate(drafts):
         named = {pk for item in rows for pk in (*item.tax_pks, item.tax_pk) if pk is not None}
-        if len({countries[pk] for pk in named if countries[pk] is not None}) > 1:
+        if len({countries[pk] for pk in named if countries.get(pk) is not None}) > 1:
             problems.add(place, "items", _("The taxes of an entry are those of one country."))
         for n, item in enumerate(rows):
+            if item.boxed:
+                continue
             item.tag_pks = _boxes(item, specs)
             if item.repartition_pk is not None and not _share_of(item, specs):
                 text = _("This is no share of the item's tax.")
@@ -425,7 +447,7 @@ def write_items(drafts: Iterable[tuple[JournalEntry, list[EntryItem]]]) -> None:
             "tag_pks": item.tag_pks,
             "residual": ZERO,
             "residual_currency": ZERO,
-            "matching_number": "",
+            "matching_number": item.matching_number,
         }
         rows.append([values[name] for name in ITEM_COLUMNS])
     copy_rows("accounting_journalitem", ITEM_COLUMNS, rows)
@@ -450,6 +472,7 @@ def items_of(entry_pks: Iterable[int]) -> dict[int, list[EntryItem]]:
                 repartition_pk=row.tax_repartition_id,
                 tax_base_amount=row.tax_base_amount,
                 tag_pks=tuple(row.tag_pks),
+                matching_number=row.matching_number if row.matching_number.startswith(IMPORTED) else "",
                 pk=row.pk,
             )
         )

@@ -29,7 +29,9 @@ from apps.accounting.selectors.locks import (
     today_of,
 )
 from apps.accounting.services.entries import duplicate_entries
-from apps.accounting.services.entry_items import EntryItem, items_of
+from apps.accounting.services.entry_items import items_of
+from apps.accounting.services.entry_parts import EntryItem
+from apps.accounting.services.imported_matches import imported_keys, lock_imported, match_imported
 from apps.accounting.services.ledger import (
     EntrySpec,
     ItemSpec,
@@ -104,23 +106,24 @@ def post_drafts(
     _check_drafts(entries, items, journals)
     moved = _move_dates(entries, journals, actor, keep_date=keep_date)
     rows = [(item, entry.date, n) for entry in entries for n, item in enumerate(items[entry.pk])]
+    imported = imported_keys(entries) if any(item.matching_number for item, _day, _n in rows) else set()
+    lock_imported(imported)
     with connection.cursor() as cursor:
         cursor.execute(
             _FINISH_ITEMS,
             [[i.pk for i, _day, _n in rows], [day for _i, day, _n in rows], [n for _i, _day, n in rows]],
         )
     specs = [_spec(entry, items[entry.pk], journals[entry.journal_id], wanted_number) for entry in entries]
-    currencies = dict(
-        Currency.objects.filter(pk__in={item.currency_pk for item, _day, _n in rows}).values_list(
-            "pk", "code"
-        )
-    )
-    numbering = lock_numbering(journals.values(), specs)
+    memory = setup_memory()
+    used = {item.currency_pk for item, _day, _n in rows}
+    currencies = {pk: currency.code for pk, currency in memory.by_key(Currency, used).items()}
+    numbering = lock_numbering(journals.values(), specs, memory)
     places = [place_of(spec, numbering) for spec in specs]
     for spec, place in zip(specs, places, strict=True):
         seal(spec, place, numbering.chains[spec.journal.pk], currencies)
     save_numbering(numbering)
     _finish(entries, places, journals, actor)
+    match_imported(imported, actor=actor)
     return {"moved": moved}
 
 

@@ -124,7 +124,7 @@ def read_document(
             total = number
     parsed = parse_lines(lines, place, errors) if lines is not None else []
     making = Making(place, read_values(values, place, errors), parsed, total, fixed or {})
-    if "type" not in making.values:
+    if not making.values.get("type"):
         errors.add(place, "type", _("Choose what it is: an invoice, a bill, a credit note or a receipt."))
     return making
 
@@ -365,7 +365,7 @@ def document_problems(values: Mapping[str, Any]) -> list[tuple[str, str]]:
     if until is not None and day is not None and until < day:
         problems.append(("auto_post_until", _("Repetition cannot end before the document's date.")))
     typed = values.get("manual_taxes")
-    if typed:
+    if typed not in (None, {}):
         problems += manual_tax_problems(typed, values["type"])
     return problems
 

@@ -120,7 +120,9 @@ class PaymentService(RecordService[Payment]):
                 row["journal"] = bank_journal(own)
                 journals[row["journal"].pk] = row["journal"]
                 methods |= methods_of([row["journal"].pk])
-            journal = journals[pk_of(row["journal"])]
+            journal = journals.get(pk_of(row["journal"]))
+            if journal is None:
+                continue  # refused as a link that leads nowhere
             if row.get("currency") is None:
                 row["currency"] = journal.currency_id or own.company.currency_id
             if "method_line" not in row:
@@ -173,6 +175,8 @@ class PaymentService(RecordService[Payment]):
                 errors["amount"] = [
                     _("The amount is finer than the smallest coin of %(c)s.") % {"c": currency}
                 ]
+            if record.check_number is not None and record.check_number < 1:
+                errors["check_number"] = [_("A check number has digits only.")]
             bank = banks.get(record.bank_account_id) if record.bank_account_id else None
             if bank is not None and record.direction == Direction.INBOUND and record.partner_id is None:
                 errors["partner"] = [_("Name the partner of the bank account.")]

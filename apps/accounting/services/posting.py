@@ -151,7 +151,7 @@ def _post(invoices: Sequence[Invoice], setup: DocumentSetup, actor: Actor) -> No
         update_rows(Invoice, changed, ("rate", "commercial_partner", *STORED))
     repeat(invoices, actor=actor)
     specs = [_entry_spec(posting, setup, series) for posting in postings]
-    entries = post_entries(specs, actor=actor)
+    entries = post_entries(specs, actor=actor, memory=setup.memory)
     _write(postings, entries, setup, actor)
     pks = tuple(invoice.pk for invoice in invoices)
     emit(InvoicePosted(pks=pks, company_pk=actor.company_pk), actor=actor)
@@ -424,8 +424,11 @@ def _address(partner: Partner) -> dict[str, Any]:
         "zip": partner.zip,
         "city": partner.city,
         "state": partner.state.name if partner.state is not None else "",
+        "state_code": partner.state.code if partner.state is not None else "",
         "country": partner.country.code if partner.country is not None else "",
         "country_name": partner.country.name if partner.country is not None else "",
         "tax_id": partner.tax_id,
+        "registry": partner.registry,
+        "ref": partner.ref,
         "email": partner.email,
     }

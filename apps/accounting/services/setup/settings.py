@@ -16,10 +16,12 @@ from apps.accounting.selectors.setup import (
     OF_THE_ROOT,
     OWN_OR_PARENT,
     settings_of,
+    settings_of_many,
 )
 from apps.core.actor import Actor
-from apps.core.errors import ValidationFailed
-from apps.core.records import RecordService, service
+from apps.core.errors import Conflict, ValidationFailed
+from apps.core.links import pk_of
+from apps.core.records import RecordService, Values, service
 from apps.core.unit_of_work import unit_of_work
 
 # What an account must be to play a part; parts that are not named take any but receivables, payables and off balance.
@@ -32,6 +34,7 @@ ROLE_TYPES: dict[str, frozenset[str]] = {
     ),
 }
 MUST_MATCH = ("outstanding_receipts_account", "outstanding_payments_account", "transfer_account")
+PLAIN_NAMES = (*OF_THE_ROOT, *INHERITED_VALUES, *OWN_OR_PARENT)
 ACCOUNT_ROLES = tuple(name for name in INHERITED_LINKS if name.endswith("_account"))
 NOT_FOR_ROLES = frozenset(
     {AccountType.ASSET_RECEIVABLE, AccountType.LIABILITY_PAYABLE, AccountType.OFF_BALANCE}
@@ -47,7 +50,7 @@ def settings_for(company: Company, *, actor: Actor) -> AccountingSettings:
     with unit_of_work(actor):
         effective = settings_of(company.pk)
         values = {
-            **{name: getattr(effective, name) for name in (*OF_THE_ROOT, *INHERITED_VALUES, *OWN_OR_PARENT)},
+            **{name: getattr(effective, name) for name in PLAIN_NAMES},
             **{f"{name}_id": getattr(effective, f"{name}_id") for name in INHERITED_LINKS},
         }
         row = AccountingSettings(
@@ -61,6 +64,25 @@ def settings_for(company: Company, *, actor: Actor) -> AccountingSettings:
 @service(AccountingSettings)
 class AccountingSettingsService(RecordService[AccountingSettings]):
     """The one writer of settings. Lock dates and the chart have actions of their own."""
+
+    def prepare_create(self, rows: list[Values], actor: Actor) -> None:
+        """What a caller leaves out begins as what holds for the company already."""
+        companies = {pk for row in rows if (pk := pk_of(row.get("company"))) is not None}
+        if AccountingSettings.objects.filter(company__in=companies).exists():
+            raise Conflict(_("The company has its settings already: change them."), code="duplicate")
+        known = settings_of_many(companies)
+        for row in rows:
+            effective = known.get(pk_of(row.get("company")) or 0)
+            if effective is None:
+                continue  # refused as a company that is missing or out of reach
+            for name in PLAIN_NAMES:
+                row.setdefault(name, getattr(effective, name))
+            for name in INHERITED_LINKS:
+                row.setdefault(name, getattr(effective, f"{name}_id"))
+
+    def prepare_update(self, records: Sequence[AccountingSettings], values: Values, actor: Actor) -> None:
+        if "company" in values and any(row.company_id != pk_of(values["company"]) for row in records):
+            raise ValidationFailed(fields={"company": [_("Settings stay with their company.")]})
 
     def validate(self, records: Sequence[AccountingSettings], actor: Actor) -> None:
         errors: dict[str, list[str]] = {}
