@@ -28,19 +28,19 @@ from apps.portal.hooks import collect_frozen_account_fields
 set_post_access(INVOICE, "comment")
 
 
-@on(InvoicePosted)
+@on(InvoicePosted, together=True)
 def mirror_between_companies(event: InvoicePosted, *, actor: Actor) -> None:
     """A document for a sister company appears there as a draft."""
     mirror_documents(event.pks)
 
 
-@on(InvoicePosted)
+@on(InvoicePosted, together=True)
 def withdraw_reports_of_failure(event: InvoicePosted, *, actor: Actor) -> None:
     """What could not be posted on its day and now is needs nobody any more."""
     withdraw_failures(event.pks, actor=actor)
 
 
-@on(InvoicePosted)
+@on(InvoicePosted, together=True)
 def count_appearances(event: InvoicePosted, *, actor: Actor) -> None:
     """Customers and vendors come first in choices the more often they appear. Here, so that postings never wait for a
     partner's row."""

@@ -22,6 +22,7 @@ from django.utils.translation import gettext as _
 
 from apps.core.models import Country, Currency
 from apps.core.money import ExactDecimalField, MoneyField, PriceField
+from apps.core.rows import read_rows
 
 # What people know by an ISO code: it may be sent in place of the id.
 CODED: tuple[Any, ...] = (Currency, Country)
@@ -210,13 +211,13 @@ def _one(spec: FieldSpec, value: Any) -> Any:
 
 def _key_of_code(target: Any, code: str) -> int:
     """Currencies and countries may be sent by their ISO code instead of their id."""
-    pk: int | None = target._base_manager.filter(code=code.upper()).values_list("pk", flat=True).first()
-    if pk is None:
+    found = read_rows(target, "t.code = %s", [code.upper()])
+    if not found:
         raise ValueError(
             _("There is no %(kind)s with the code '%(code)s'.")
             % {"kind": target._meta.verbose_name, "code": code[:20]}
         )
-    return pk
+    return int(found[0].pk)
 
 
 def _load_string(value: Any) -> str:

@@ -269,7 +269,7 @@ def _money_dump(plan: Plan, names: Sequence[str], raw: Sequence[Row]) -> Any:
         return None
     columns = {column for _name, _attribute, column in fields if column}
     pks = {row[column] for row in raw for column in columns} - {None}
-    decimals = dict(Currency.objects.filter(pk__in=pks).values_list("pk", "decimals")) if pks else {}
+    decimals = {pk: currency.decimals for pk, currency in read_by_key(Currency, pks).items()}
 
     def dump(item: Row, row: Row) -> None:
         for name, attribute, column in fields:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from django.core.cache import cache
 from rest_framework.throttling import BaseThrottle
 
 from apps.core.config import get_setting
+from apps.core.live import client
 
 SETTING = "api.requests_per_minute"
 
@@ -23,9 +23,12 @@ class TokenRateThrottle(BaseThrottle):
             return True
         minute = int(time.time()) // 60
         who = f"token:{request.auth.pk}" if request.auth is not None else f"user:{user_pk}"
-        key = f"api.rate:{who}:{minute}"
-        cache.add(key, 0, 120)
-        return int(cache.incr(key)) <= limit
+        key = f"meridian:api.rate:{who}:{minute}"
+        with client().pipeline(transaction=False) as pipe:
+            pipe.incr(key)
+            pipe.expire(key, 120)
+            count, _set = pipe.execute()
+        return int(count) <= limit
 
     def wait(self) -> float:
         return 60 - time.time() % 60

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from typing import Any, ClassVar
 
 from django.conf import settings
@@ -32,13 +33,14 @@ from apps.api.commands import Command, available_names
 from apps.api.conditions import narrow, unknown_parameter
 from apps.api.encoding import json_response
 from apps.api.idempotency import replayable
-from apps.api.output import Row, Selection, annotated, everything, render
+from apps.api.output import Row, Selection, annotated, everything, render_found
 from apps.api.paging import ListRequest, answer, read_ordering, read_page
 from apps.api.plan import Plan
 from apps.api.throttling import TokenRateThrottle
 from apps.core.actor import Actor
 from apps.core.errors import NotVisible, StaleVersion, ValidationFailed
 from apps.core.records import service_for
+from apps.core.rows import read_by_key
 from apps.core.unit_of_work import unit_of_work
 
 _ETAG = re.compile(r'(?:W/)?"([^"]*)"')
@@ -176,7 +178,7 @@ class ResourceView(ApiView):
         selection = selection or everything(self.plan, self.actor)
         rows = self.plan.resource.queryset(self.actor).filter(pk__in=[record.pk for record in records])
         rows = annotated(self.plan, rows, selection.names, self.actor)
-        found = {row["id"]: row for row in render(self.plan, rows, selection, self.actor)}
+        found = render_found(self.plan, rows, selection, self.actor)
         shown = []
         for record in records:
             row = found.get(record.pk, {"id": record.pk})
@@ -197,10 +199,28 @@ class ResourceView(ApiView):
             raise NotVisible()
         return found
 
+    def require_record(self, pk: int) -> None:
+        """What ``record`` raises, without reading the record."""
+        self.actor.require(self.plan.model, "view")
+        if not self.plan.resource.queryset(self.actor).filter(pk=pk).exists():
+            raise NotVisible()
+
+    def present(self, pk: int) -> Any | None:
+        """The record as it is now, whoever may see it: for callers that show it with ``represent``."""
+        if self.plan.resource.prefetch:
+            rows = self.plan.model._base_manager.select_related(*self.plan.resource.prefetch)
+            return rows.filter(pk=pk).first()
+        return read_by_key(self.plan.model, [pk]).get(pk)
+
+    def _if_match(self) -> str:
+        """The ``If-Match`` header, empty where it would match anything."""
+        header = self.request.headers.get("If-Match", "").strip()
+        return "" if header == "*" else header
+
     def expected_version(self, record: models.Model) -> int | None:
         """The version that ``If-Match`` asks for. Raises ``StaleVersion`` when the header cannot match any more."""
-        header = self.request.headers.get("If-Match", "").strip()
-        if not header or header == "*":
+        header = self._if_match()
+        if not header:
             return None
         tags = _ETAG.findall(header)
         if not self.plan.has_version:
@@ -259,12 +279,14 @@ class CollectionView(ResourceView):
         self.refuse_query()
         self.actor.require(plan.model, "add")
         rows, many = read_create(plan, request.data, self.actor)
-        with unit_of_work(self.actor):
-            split = [split_nested(plan, row) for row in rows]
-            for _own, nested in split:
-                require_nested_rights(plan, nested, self.actor)
+        split = [split_nested(plan, row) for row in rows]
+        for _own, nested in split:
+            require_nested_rights(plan, nested, self.actor)
+        has_nested = any(nested for _own, nested in split)
+        # The service opens the same unit of work; only more than one write needs one around them.
+        with unit_of_work(self.actor) if has_nested else nullcontext():
             records = plan.resource.create([own for own, _nested in split], actor=self.actor)
-            if any(nested for _own, nested in split):
+            if has_nested:
                 write_nested(plan, records, [nested for _own, nested in split], self.actor)
         rows_shown = self.represent(records)
         for row, record in zip(rows_shown, records, strict=True):
@@ -339,8 +361,8 @@ class DetailView(ResourceView):
 
     def _guard(self, record: models.Model) -> None:
         """``If-Match`` for records without a version: compared again once nobody else can write."""
-        header = self.request.headers.get("If-Match", "").strip()
-        if self.plan.has_version or header in ("", "*"):
+        header = self._if_match()
+        if self.plan.has_version or not header:
             return
         locked = self.plan.model._base_manager.select_for_update().filter(pk=record.pk).first()
         if locked is None or _fingerprint(self.plan, locked) not in _ETAG.findall(header):
@@ -357,14 +379,19 @@ class ActionView(ResourceView):
         self.refuse_query()
         command, actor = self.command, self.actor
         command.require(actor)
-        record = self.record(pk)
+        record = self.record(pk) if self._if_match() else None
+        if record is None:
+            self.require_record(pk)
         inputs = command.read(read_object(request.data), actor)
-        result = command.run([pk], actor=actor, expected_version=self.expected_version(record), inputs=inputs)
-        fresh = self.plan.resource.queryset(actor).filter(pk=pk).first()
-        row: Row = {"id": pk} if fresh is None else self.represent([fresh])[0]
+        expected = self.expected_version(record) if record is not None else None
+        result = command.run([pk], actor=actor, expected_version=expected, inputs=inputs)
+        fresh = self.present(pk)
+        shown = self.represent([fresh])[0] if fresh is not None else {}
+        seen = len(shown) > 1
+        row: Row = shown if seen else {"id": pk}
         if result is not None:
             row["result"] = result
-        return json_response(row, 200, {"ETag": etag(self.plan, row)} if fresh is not None else None)
+        return json_response(row, 200, {"ETag": etag(self.plan, row)} if seen else None)
 
 
 class BulkActionView(ResourceView):

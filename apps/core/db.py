@@ -351,3 +351,32 @@ class AddTrigger(_DatabaseOnly):
             f'DROP TRIGGER IF EXISTS "{self.name}" ON "{table}"',
             f"DROP FUNCTION IF EXISTS {self.name}()",
         ]
+
+
+class NoteChanges(_DatabaseOnly):
+    """Note every statement that writes one of ``tables``, for ``apps.core.memory.Memory(scope)``."""
+
+    def __init__(self, scope: str, tables: Sequence[str]) -> None:
+        self.scope = scope
+        self.tables = tables
+
+    def describe(self) -> str:
+        return f"Note changes of {', '.join(self.tables)} as {self.scope}"
+
+    @property
+    def migration_name_fragment(self) -> str:
+        return f"note_{self.scope.replace('.', '_')}"
+
+    def _forward_sql(self, app_label: str, state: ProjectState) -> list[str]:
+        return [
+            f'CREATE TRIGGER "{self._name}" AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON "{table}" '
+            f"FOR EACH STATEMENT EXECUTE FUNCTION core_note_change('{self.scope}')"
+            for table in self.tables
+        ]
+
+    def _backward_sql(self, app_label: str, state: ProjectState) -> list[str]:
+        return [f'DROP TRIGGER IF EXISTS "{self._name}" ON "{table}"' for table in self.tables]
+
+    @property
+    def _name(self) -> str:
+        return f"{self.scope.replace('.', '_')}_noted"

@@ -16,6 +16,7 @@ E = TypeVar("E", bound="Event")
 
 _events: dict[str, type[Event]] = {}
 _handlers: dict[str, dict[str, Callable[..., None]]] = {}
+_together: set[str] = set()
 _listeners: dict[str, tuple[Callable[[str], bool], Callable[..., None]]] = {}
 
 
@@ -87,11 +88,16 @@ class JobFailed(Event):
     deactivated: bool = False
 
 
-def on(*events: type[Event]) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Register ``handler(event, *, actor)`` for one or several events. It may be called again after a crash."""
+def on(*events: type[Event], together: bool = False) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Register ``handler(event, *, actor)`` for one or several events. It may be called again after a crash.
+
+    With ``together``, events that wait at the same time and differ in their ``pks`` alone may come as one with all ``pks``.
+    """
 
     def add(handler: Callable[..., None]) -> Callable[..., None]:
         key = f"{handler.__module__}.{handler.__qualname__}"
+        if together:
+            _together.add(key)
         for event in events:
             _handlers.setdefault(event.name, {})[key] = handler
         return handler
@@ -123,6 +129,11 @@ def handlers_of(name: str) -> dict[str, Callable[..., None]]:
     found = dict(_handlers.get(name, {}))
     found.update({key: handler for key, (wants, handler) in _listeners.items() if wants(name)})
     return dict(sorted(found.items()))
+
+
+def takes_together(path: str) -> bool:
+    """Whether a handler, by its dotted path, takes several events as one."""
+    return path in _together
 
 
 def event_class(name: str) -> type[Event] | None:

@@ -9,11 +9,15 @@ from __future__ import annotations
 import logging
 from typing import Any
 
+import redis
 from django.db import transaction
 
 from apps.core.errors import Unavailable
+from apps.core.live import client
 
 logger = logging.getLogger("meridian.queue")
+# How long a task that was sent counts as on its way: when a worker dies with it, the next commit after that sends another.
+AWAKE_MS = 3_000
 
 
 class UnknownTask(LookupError):
@@ -58,3 +62,48 @@ def enqueue_on_commit(name: str, *args: Any, queue: str | None = None, **kwargs:
             logger.warning("task %s was not sent, the schedule will pick the work up: %s", name, exc)
 
     transaction.on_commit(send)
+
+
+def wake_on_commit(name: str) -> None:
+    """Send a task that deals with everything that waits in the database, unless one is on its way: a hundred commits need
+    one. The task says ``awake`` while it looks again by itself, and ``asleep`` before it looks for the last time."""
+    _task(name)
+
+    def send() -> None:
+        if not _take(name):
+            return
+        try:
+            enqueue(name)
+        except Unavailable as exc:
+            asleep(name)
+            logger.warning("task %s was not sent, the schedule will pick the work up: %s", name, exc)
+
+    transaction.on_commit(send)
+
+
+def _take(name: str) -> bool:
+    """Whether nobody has woken the task within the last seconds. A lost mark costs a task too many, never one too few."""
+    try:
+        return bool(client().set(_mark(name), 1, nx=True, px=AWAKE_MS))
+    except (redis.RedisError, OSError):
+        return True
+
+
+def awake(name: str) -> None:
+    """Whoever commits from now on need not send the task; holds for some seconds."""
+    try:
+        client().set(_mark(name), 1, px=AWAKE_MS)
+    except (redis.RedisError, OSError) as exc:
+        logger.warning("the queue's server does not answer: %s", exc)
+
+
+def asleep(name: str) -> None:
+    """Whoever commits from now on sends the task again."""
+    try:
+        client().delete(_mark(name))
+    except (redis.RedisError, OSError) as exc:
+        logger.warning("the queue's server does not answer: %s", exc)
+
+
+def _mark(name: str) -> str:
+    return f"meridian:awake:{name}"

@@ -25,6 +25,7 @@ from apps.core.events import RecordsCreated, RecordsDeleted, RecordsUpdated
 from apps.core.hooks import before_create, before_delete, before_update, collect_deleting
 from apps.core.links import check_company, check_targets, pk_of
 from apps.core.models.base import company_mode, options_of
+from apps.core.rows import read_records
 from apps.core.rules import require_visible, visible
 from apps.core.unit_of_work import UnitOfWork, unit_of_work
 
@@ -184,7 +185,7 @@ class RecordService(Generic[M]):
     def lock(self, pks: Sequence[Any], actor: Actor, operation: str) -> list[M]:
         """The rows, locked in primary-key order, each within the actor's rules for ``operation``."""
         rows = visible(self.model, actor, operation, queryset=self.model._base_manager.all())
-        locked = list(rows.filter(pk__in=pks).order_by("pk").select_for_update(of=("self",)))
+        locked = read_records(rows.filter(pk__in=pks).order_by("pk").select_for_update(of=("self",)))
         if len(locked) != len(set(pks)):
             missing = list(self.model._base_manager.filter(pk__in=pks))
             require_visible(missing, actor, operation)

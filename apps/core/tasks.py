@@ -13,8 +13,8 @@ _TIMEOUTS = (SoftTimeLimitExceeded,)
 
 @shared_task(name="core.dispatch_outbox", ignore_result=True)
 def dispatch_outbox() -> int:
-    """Deliver waiting events; woken after each commit and every few seconds by the beat."""
-    return outbox.dispatch()
+    """Deliver waiting events; woken after commits and every few seconds by the beat."""
+    return outbox.drain()
 
 
 @shared_task(name="core.tick", ignore_result=True)

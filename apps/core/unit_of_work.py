@@ -21,7 +21,7 @@ from apps.core.events import Event
 from apps.core.hooks import collect_changes, collect_created
 from apps.core.integrity import translate
 from apps.core.models.outbox import OutboxEvent
-from apps.core.queue import enqueue_on_commit
+from apps.core.queue import wake_on_commit
 
 DISPATCH_TASK = "core.dispatch_outbox"
 
@@ -125,12 +125,19 @@ def current() -> UnitOfWork | None:
 
 
 @contextmanager
-def unit_of_work(actor: Actor) -> Iterator[UnitOfWork]:
+def unit_of_work(actor: Actor, *, savepoint: bool = True) -> Iterator[UnitOfWork]:
     """Open a unit of work, or join the open one inside a savepoint.
 
-    ``IntegrityError`` of the database comes out as a ``BusinessError`` with the words of the constraint.
+    ``IntegrityError`` of the database comes out as a ``BusinessError`` with the words of the constraint. Without
+    ``savepoint`` an error spoils the open one: for parts whose errors no caller gets over.
     """
     outer = _current.get()
+    if outer is not None and not savepoint:
+        try:
+            yield outer
+        except IntegrityError as exc:
+            raise translate(exc) from exc
+        return
     if outer is not None:
         mark = outer._mark()
         try:
@@ -165,7 +172,7 @@ def store_events(events: Sequence[tuple[Event, Actor]]) -> None:
             for event, actor in events
         ]
     )
-    enqueue_on_commit(DISPATCH_TASK)
+    wake_on_commit(DISPATCH_TASK)
 
 
 def emit(event: Event, *, actor: Actor) -> None:

@@ -28,6 +28,7 @@ from apps.accounting.selectors.locks import (
     resets_of,
     today_of,
 )
+from apps.accounting.selectors.setup_memory import setup_memory
 from apps.accounting.services.entries import duplicate_entries
 from apps.accounting.services.entry_items import items_of
 from apps.accounting.services.entry_parts import EntryItem

@@ -30,7 +30,6 @@ from apps.accounting.compute.payload import chain, digest_v1, payload_v1
 from apps.accounting.constants import EntryOrigin, EntryState, ItemKind, SeriesKind
 from apps.accounting.models import (
     Account,
-    AccountingSettings,
     FullMatch,
     Journal,
     JournalChain,
@@ -39,11 +38,12 @@ from apps.accounting.models import (
     NumberSeries,
     PartialMatch,
 )
+from apps.accounting.selectors.setup_memory import SetupMemory, setup_memory
 from apps.accounting.services.copying import copy_rows, draw_keys
 from apps.core.actor import Actor
 from apps.core.errors import Conflict, ValidationFailed
 from apps.core.models import Currency
-from apps.core.rows import read_by_key, read_rows
+from apps.core.rows import read_rows
 
 ZERO = Decimal(0)
 NAME_LENGTH = 500
@@ -158,22 +158,27 @@ class Numbering:
     touched: dict[int, NumberSeries] = field(default_factory=dict)
 
 
-def post_entries(specs: Sequence[EntrySpec], *, actor: Actor) -> list[JournalEntry]:
+def post_entries(
+    specs: Sequence[EntrySpec], *, actor: Actor, memory: SetupMemory | None = None
+) -> list[JournalEntry]:
     """Book entries, posted at once. Answers them in the order of ``specs``; the items' keys are on their specs.
 
-    Preconditions: inside a unit of work; every other lock that the caller needs is taken. Effects: items, entries, numbers,
+    Preconditions: inside a unit of work; every other lock that the caller needs is taken; ``memory`` is the set-up as this
+    transaction sees it (asked for when not given). Effects: items, entries, numbers,
     hashes, period balances. Errors: ``ValidationFailed`` for an entry that does not balance, a deprecated account or a
     number that does not fit; whatever PostgreSQL refuses at commit. A dozen statements, whatever the number.
     """
     if not specs:
         return []
-    accounts = _accounts(specs)
+    memory = memory or setup_memory()
+    accounts = memory.by_key(Account, {item.account_pk for spec in specs for item in spec.items})
     for spec in specs:
         _check(spec, accounts)
     pks = draw_keys(DOCUMENT_KEYS, len(specs))
     _copy_items(specs, pks, accounts)
-    numbering = lock_numbering({spec.journal.pk: spec.journal for spec in specs}.values(), specs)
-    currencies = _codes(specs)
+    numbering = lock_numbering({spec.journal.pk: spec.journal for spec in specs}.values(), specs, memory)
+    used = {item.currency_pk for spec in specs for item in spec.items}
+    currencies = {pk: currency.code for pk, currency in memory.by_key(Currency, used).items()}
     places = [place_of(spec, numbering) for spec in specs]
     for spec, place in zip(specs, places, strict=True):
         seal(spec, place, numbering.chains[spec.journal.pk], currencies)
@@ -239,16 +244,6 @@ def reverse_entries(
 
 
 # ------------------------------------------------------------------------------------------------------- preparing
-def _accounts(specs: Sequence[EntrySpec]) -> dict[int, Account]:
-    wanted = {item.account_pk for spec in specs for item in spec.items}
-    return read_by_key(Account, wanted)
-
-
-def _codes(specs: Sequence[EntrySpec]) -> dict[int, str]:
-    wanted = {item.currency_pk for spec in specs for item in spec.items}
-    return {pk: currency.code for pk, currency in read_by_key(Currency, wanted).items()}
-
-
 def _check(spec: EntrySpec, accounts: Mapping[int, Account]) -> None:
     if not spec.items:
         raise ValidationFailed(fields={"items": [_("An entry needs items.")]})
@@ -319,7 +314,7 @@ def _copy_items(specs: Sequence[EntrySpec], pks: Sequence[int], accounts: Mappin
 
 
 # ------------------------------------------------------------------------------------------------ numbers and chain
-def lock_numbering(journals: Iterable[Journal], specs: Sequence[EntrySpec]) -> Numbering:
+def lock_numbering(journals: Iterable[Journal], specs: Sequence[EntrySpec], memory: SetupMemory) -> Numbering:
     """Lock the chains of the journals, in key order, and read their series. Nothing else is locked after this."""
     pks = sorted({journal.pk for journal in journals})
     chains = _locked_chains(pks)
@@ -331,9 +326,8 @@ def lock_numbering(journals: Iterable[Journal], specs: Sequence[EntrySpec]) -> N
     numbering = Numbering(chains=chains, series={}, formats={}, fiscal_year_end={})
     for series in read_rows(NumberSeries, "t.journal_id = ANY (%s) ORDER BY t.id", [pks]):
         numbering.series[series.journal_id, series.prefix, series.suffix] = series
-    companies = list({spec.company_pk for spec in specs})
-    for row in read_rows(AccountingSettings, "t.company_id = ANY (%s)", [companies]):
-        numbering.fiscal_year_end[row.company_id] = (row.fiscal_year_last_month, row.fiscal_year_last_day)
+    for pk, row in memory.settings({spec.company_pk for spec in specs}).items():
+        numbering.fiscal_year_end[pk] = (row.fiscal_year_last_month, row.fiscal_year_last_day)
     again = [(s.series.pk, s.series_number) for s in specs if s.series is not None and s.series_number]
     if again:
         rows = (

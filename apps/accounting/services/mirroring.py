@@ -36,6 +36,8 @@ def mirror_documents(pks: Iterable[int]) -> list[Invoice]:
         .select_related("commercial_partner", "currency")
         .order_by("pk")
     )
+    if not documents:
+        return []
     willing = set(
         AccountingSettings.objects.filter(mirror_invoices=True)
         .exclude(receivable_account__isnull=True)

@@ -49,7 +49,7 @@ def write_messages(drafts: Sequence[MessageDraft], *, actor: Actor) -> list[Mess
         return []
     kinds = {draft.subtype: subtype(draft.subtype) for draft in drafts if draft.subtype}
     internal = [_is_internal(draft, kinds.get(draft.subtype)) for draft in drafts]
-    with unit_of_work(actor) as work:
+    with unit_of_work(actor, savepoint=False) as work:
         wanted = _wanted(drafts, internal, kinds)
         authors = {draft.author_pk for draft in drafts if draft.author_pk is not None}
         asked = {pk for pks in wanted for pk in pks} | authors
