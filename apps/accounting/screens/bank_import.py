@@ -203,6 +203,8 @@ def import_page(request: HttpRequest) -> HttpResponseBase:
         return _import(request, actor)
     given = request.GET.get("journal", "")
     journal = int(given) if given.isdigit() and len(given) < 19 else None
+    if journal is None:
+        journal = bank_journals(actor).values_list("pk", flat=True).first()
     posted = request.method == "POST"
     form = FileForm.build(actor, journal, request.POST if posted else None, request.FILES if posted else None)
     if posted and form.is_valid():

@@ -32,7 +32,7 @@ from apps.accounting.models import (
     StatementLine,
 )
 from apps.accounting.screens.grids import page_config
-from apps.accounting.screens.money import decimals, language_of, money
+from apps.accounting.screens.money import decimals, language_of, money, number
 from apps.accounting.screens.previews import body_of, refusal
 from apps.accounting.selectors.bank_matching import Proposal, certain_one, proposals_for
 from apps.accounting.selectors.bank_screen import (
@@ -382,7 +382,7 @@ def _parts(preview: LinePreview) -> dict[str, Any]:
                 "payment": part.payment_pk,
                 "write_off": part.write_off,
                 "amount": money(part.amount, preview.currency),
-                "plain": plain_number(abs(part.amount)),
+                "plain": number(abs(part.amount), decimals(preview.currency)),
                 "taxes": money(part.taxes, preview.currency) if part.taxes else "",
                 "rest": part.item is None and part.write_off is None and part.payment_pk is None,
             }

@@ -220,6 +220,9 @@ class _Index:
 def _of_documents(fact: _Facts, index: _Index) -> list[Proposal]:
     found: list[Proposal] = []
     named = _fitting(fact, [row for text in fact.references for row in index.by_reference.get(text, ())])
+    alone = [row for row in named if _exact(fact, row)]
+    if len(alone) == 1 and len(named) > 1:
+        found.append(_of_items(fact, alone, REFERENCE, _("the label names it, same amount"), sure=True))
     if named:
         found.append(_of_items(fact, named, REFERENCE, _("the label names it"), sure=True))
     exact = _fitting(fact, index.by_amount.get((fact.left.currency_pk, fact.left.amount), ()))
@@ -248,6 +251,10 @@ def _of_documents(fact: _Facts, index: _Index) -> list[Proposal]:
     if not found and len(exact) == 1:
         found.append(_of_items(fact, exact, NAME, _("the only open item of this amount")))
     return found
+
+
+def _exact(fact: _Facts, row: Candidate) -> bool:
+    return row.currency_pk == fact.left.currency_pk and row.left == fact.left.amount
 
 
 def _fitting(fact: _Facts, rows: Sequence[Candidate] | Collection[Candidate]) -> list[Candidate]:

@@ -483,14 +483,15 @@ def _title(cell: object) -> str:
 
 
 def suggest_mapping(data: bytes, base: TableMapping | None = None) -> TableMapping:
-    """A mapping read off the header row, which may stand below a preamble. ``columns`` is empty if there is none."""
+    """A mapping read off the header row, which may stand below a preamble. ``columns`` holds what is recognised: perhaps too
+    little to read the file by, nothing if there is no such row."""
     base = base or TableMapping()
     delimiter = base.delimiter
     if not is_xlsx(data) and not delimiter:
         delimiter = sniff_delimiter(_text(data, base), base.quote)
     rows = read_table(data, replace(base, delimiter=delimiter))
     best: dict[str, int] = {}
-    best_row = 0
+    best_row, best_complete = 0, False
     for number, row in enumerate(rows[:40]):
         titles = [_title(cell) for cell in row]
         columns: dict[str, int] = {}
@@ -498,6 +499,7 @@ def suggest_mapping(data: bytes, base: TableMapping | None = None) -> TableMappi
             position = next((titles.index(name) for name in names if name in titles), None)
             if position is not None and position not in columns.values():
                 columns[role] = position
-        if "date" in columns and columns.keys() & {"amount", "debit", "credit"} and len(columns) > len(best):
-            best, best_row = columns, number
+        is_complete = "date" in columns and bool(columns.keys() & {"amount", "debit", "credit"})
+        if (is_complete, len(columns)) > (best_complete, len(best)):
+            best, best_row, best_complete = columns, number, is_complete
     return replace(base, delimiter=delimiter, columns=best, skip_rows=best_row, has_header=True)
