@@ -556,15 +556,15 @@ KNOWN = {"account", "amount", "label", "taxes"}
 def write_offs_of(given: Sequence[Mapping[str, Any]], actor: Actor) -> list[WriteOff]:
     """Write-offs as they come from outside: known names, accounts and taxes that the actor can see."""
     for row in given:
-        unknown = set(row) - KNOWN
-        if unknown or not isinstance(row.get("account"), int):
+        if not isinstance(row, Mapping) or set(row) - KNOWN or not isinstance(row.get("account"), int):
             raise ValidationFailed(
                 fields={"write_offs": [_("A write-off has an account, an amount, a label and taxes.")]}
             )
+        named = row.get("taxes") or []
+        if not isinstance(named, list | tuple) or any(not isinstance(pk, int) for pk in named):
+            raise ValidationFailed(fields={"write_offs": [_("Taxes are given by their keys.")]})
     accounts = {row["account"] for row in given}
     taxes = {pk for row in given for pk in row.get("taxes") or ()}
-    if any(not isinstance(pk, int) for pk in taxes):
-        raise ValidationFailed(fields={"write_offs": [_("Taxes are given by their keys.")]})
     seen = (
         set(visible(Account, actor).filter(pk__in=accounts).values_list("pk", flat=True))
         if accounts

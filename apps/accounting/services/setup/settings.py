@@ -91,10 +91,12 @@ class AccountingSettingsService(RecordService[AccountingSettings]):
         self._check_taxes(records, errors)
         for row in records:
             # A leap year, so that 29 February can be the end of a year.
-            if row.fiscal_year_last_day > calendar.monthrange(2024, row.fiscal_year_last_month)[1]:
+            if not 1 <= row.fiscal_year_last_month <= 12:
+                errors["fiscal_year_last_month"] = [_("A month is a number from 1 to 12.")]
+            elif not 1 <= row.fiscal_year_last_day <= calendar.monthrange(2024, row.fiscal_year_last_month)[1]:
                 errors["fiscal_year_last_day"] = [_("This month has no such day.")]
             for name in ("bank_prefix", "cash_prefix", "transfer_prefix"):
-                if not all(c.isalnum() or c == "." for c in getattr(row, name)):
+                if not all(c.isalnum() or c == "." for c in getattr(row, name) or ""):
                     errors[name] = [_("A prefix has letters, digits and points only.")]
             if not 3 <= row.code_digits <= 16:
                 errors["code_digits"] = [_("Codes of accounts have between 3 and 16 digits.")]
