@@ -23,6 +23,7 @@ from apps.backoffice.base import register_page
 __all__ = ["bank", "company", "dashboard", "entries", "invoices", "payments", "setup", "taxes"]
 
 register_page("accounting/invoice-preview/", previews.invoice_preview, name="accounting_invoice_preview")
+register_page("accounting/entry-preview/", previews.entry_preview, name="accounting_entry_preview")
 register_page("accounting/tax-preview/", previews.tax_preview, name="accounting_tax_preview")
 register_page("accounting/term-preview/", previews.term_preview, name="accounting_term_preview")
 register_page("accounting/register/", payments.register_page_view, name="accounting_register")

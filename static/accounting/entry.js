@@ -1,16 +1,20 @@
 /* The form of a journal entry: items with debit and credit, their balance, and the amount that is still missing. */
 
 import { localSource, remoteSource } from "./combo.js";
-import { choosing, pageConfig, sendWith } from "./document.js";
+import { choosing, pageConfig, postJson, sendWith } from "./document.js";
 import { Grid } from "./grid.js";
 import { plainUnits, shown, units } from "./numbers.js";
 
 const config = pageConfig(), titles = config.columnTitles;
 const form = document.querySelector("form#journalentry_form");
 
+let added = [];  // the tax items that saving will add
+let timer = 0, running = null;
+
 /* One side or the other: who types a debit takes the credit away. */
 function only(name) {
     return (row, grid) => {
+        row.own = true;
         const other = name === "debit" ? "credit" : "debit";
         if (units(row.values[name]) !== 0n && units(row.values[other]) !== 0n) {
             row.values[other] = "0";
@@ -28,6 +32,11 @@ function sums(grid) {
         debit += units(row.values.debit);
         credit += units(row.values.credit);
     }
+    for (const item of added) {
+        const value = units(item.balance);
+        debit += value > 0n ? value : 0n;
+        credit += value < 0n ? -value : 0n;
+    }
     return { debit, credit, balance: debit - credit };
 }
 
@@ -41,9 +50,66 @@ function show(grid) {
     line.closest("tr").classList.toggle("is-off", found.balance !== 0n);
 }
 
+/* An item that nobody gave an amount takes what is missing. */
+function balanceOut(row, grid) {
+    if (row.own || row.pk) {
+        return;
+    }
+    row.values.debit = row.values.credit = "0";
+    const { balance } = sums(grid);
+    row.values[balance > 0n ? "credit" : "debit"] = plainUnits(balance < 0n ? -balance : balance);
+    grid.redraw(row);
+}
+
+/* Taxes on items: the server tells which items they will add. */
+async function askTaxes(grid) {
+    running?.abort();
+    const rows = grid.rows.filter((row) => row.values.account && !Object.keys(row.bad).length);
+    let told = { items: [] };
+    if (rows.some((row) => row.values.taxes?.length) && !rows.some((row) => row.values.is_tax)) {
+        running = new AbortController();
+        const sent = rows.map((row) => {
+            const { account, debit, credit, taxes, currency } = row.values, amount = row.values.amount_currency;
+            return { account, debit: debit || "0", credit: credit || "0", taxes, ...(currency ? { currency } : {}), ...(currency && amount ? { amount_currency: amount } : {}) };
+        });
+        try {
+            const answer = await postJson(config.previewUrl, { company: config.company, date: form.elements.date?.value || "", rows: sent }, running.signal);
+            told = answer.ok ? answer.told : told;
+        } catch (error) {
+            if (error.name === "AbortError") {
+                return;
+            }
+        }
+    }
+    added = told.items;
+    document.querySelector("[data-tax-items]").replaceChildren(...added.map((item) => {
+        const line = document.createElement("tr"), head = document.createElement("th"), cell = document.createElement("td"), small = document.createElement("small");
+        head.scope = "row";
+        small.textContent = item.account;
+        head.append(item.name + " ", small);
+        cell.className = "bo-amount";
+        cell.textContent = item.side + " " + item.amount;
+        line.append(head, cell);
+        return line;
+    }));
+    const last = grid.rows.at(-1);
+    if (last && grid.rows.length > 1) {
+        balanceOut(last, grid);
+    }
+    show(grid);
+}
+
+function changed(grid) {
+    show(grid);
+    if (!config.readonly) {
+        window.clearTimeout(timer);
+        timer = window.setTimeout(() => askTaxes(grid), 250);
+    }
+}
+
 const all = [
     choosing(
-        { name: "account", title: titles.account, type: "choice", width: "12rem" },
+        { name: "account", title: titles.account, type: "choice", width: "12rem", edited: (row, grid) => balanceOut(row, grid) },
         config.accounts, config.accountLabels,
         config.accountsComplete ? localSource(config.accounts) : remoteSource(config.accountsUrl),
     ),
@@ -54,19 +120,20 @@ const all = [
     choosing({ name: "taxes", title: titles.taxes, type: "choices", width: "7.5rem" }, config.taxes, config.taxLabels, localSource(config.taxes)),
     { name: "amount_currency", title: titles.amount_currency, type: "number", width: "7rem", blankZero: true, empty: "" },
     choosing({ name: "currency", title: titles.currency, type: "choice", width: "4.5rem" }, config.currencies, {}, localSource(config.currencies)),
-    { name: "date_maturity", title: titles.date_maturity, type: "date", width: "9rem" },
+    { name: "date_maturity", title: titles.date_maturity, type: "date", width: config.readonly ? "6.5rem" : "9rem" },
 ];
 if (config.readonly) {
-    all.push({ name: "matching_number", title: titles.matching_number, type: "text", width: "6rem", link: (row) => row.values.matching_number ? `${config.itemsUrl}?matching_number=${encodeURIComponent(row.values.matching_number)}` : "" });
+    all.push({ name: "matching_number", title: titles.matching_number, type: "text", width: "5rem", link: (row) => row.values.matching_number ? `${config.itemsUrl}?matching_number=${encodeURIComponent(row.values.matching_number)}` : "" });
 }
 
 /* Currencies and due dates take room; they are shown when an item has them or somebody asks. */
-const MORE = ["amount_currency", "currency", "date_maturity"];
 const button = document.querySelector("[data-more-columns]");
-let wide = config.rows.some((row) => row.values.date_maturity || (row.values.currency && row.values.currency !== config.companyCurrency));
+let foreign = config.rows.some((row) => row.values.currency && row.values.currency !== config.companyCurrency);
+let due = config.rows.some((row) => row.values.date_maturity);
 
 function columnsNow() {
-    return wide ? all : all.filter((column) => !MORE.includes(column.name));
+    const hidden = new Set([...(foreign ? [] : ["amount_currency", "currency"]), ...(due ? [] : ["date_maturity"])]);
+    return all.filter((column) => !hidden.has(column.name));
 }
 
 /* A new item takes the text and the partner of the one before, and the amount that is missing. */
@@ -85,13 +152,14 @@ function blank(grid) {
 
 const grid = new Grid(document.querySelector("[data-grid]"), {
     ...config, columns: columnsNow(), blank, everything: true,
-    changed: () => show(grid),
+    changed: () => changed(grid),
 });
+grid.rows.forEach((row) => { row.own = true; });  // as they were typed before
 show(grid);
 if (button) {
-    button.hidden = wide;
+    button.hidden = foreign && due;
     button.addEventListener("click", () => {
-        wide = true;
+        foreign = due = true;
         button.hidden = true;
         grid.setColumns(columnsNow());
     });
@@ -104,5 +172,9 @@ if (!config.readonly) {
         grid.add(0, null, { focus: false });
         grid.add(1, null, { focus: false });
     }
+}
+const day = document.getElementById("id_date");
+if (config.begin && day && document.activeElement === document.body) {
+    day.focus();
 }
 document.body.dataset.ready = "1";

@@ -289,6 +289,7 @@ export class Grid {
         const values = JSON.parse(JSON.stringify(source.values));
         const row = this.add(at + 1, values, { col: this.spot()?.col, kind: source.kind });
         row.computed = { ...source.computed };
+        row.own = true;
     }
 
     move(at, step) {

@@ -324,6 +324,7 @@ class InvoiceForm {
         button.addEventListener("click", () => {
             const from = this.position;
             this.position = now;
+            this.typedTaxes = {};  // of other taxes
             window.clearTimeout(this.timer);
             this.ask({ moved_from: Number(from) || 0 });
         });

@@ -37,6 +37,7 @@ from apps.accounting.selectors.screens import (
 )
 from apps.accounting.selectors.setup import company_line_of, settings_of
 from apps.accounting.services.entries import OPEN_AFTER_POSTING
+from apps.accounting.services.entry_posting import BELONGS_TO
 from apps.backoffice.base import Button, RecordAdmin, actor_of, backoffice, record_url
 from apps.core.actions import Action, get_action
 from apps.core.actor import Actor
@@ -157,6 +158,8 @@ class JournalEntryAdmin(RecordAdmin):
         if obj is None or obj.state == EntryState.DRAFT:
             return declared
         final = self.names_in(self.fieldsets) - OPEN_AFTER_POSTING
+        if obj.origin in BELONGS_TO:
+            final.add("auto_reverse_on")
         return [*declared, *sorted(final - set(declared))]
 
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
@@ -192,9 +195,12 @@ class JournalEntryAdmin(RecordAdmin):
 
     def record_actions(self, request: HttpRequest, record: Any) -> list[dict[str, Any]]:
         offered = super().record_actions(request, record)
+        left_out = set()
         if record.state == EntryState.DRAFT and self.has_change_permission(request, record):
-            offered = [action for action in offered if action["name"] != "post"]
-        return offered
+            left_out.add("post")
+        if record.origin in BELONGS_TO:
+            left_out |= {"reverse", "duplicate"}  # both are done on what the entry belongs to
+        return [action for action in offered if action["name"] not in left_out]
 
     def address_after(self, declared: Action, result: Any) -> str:
         """To the one entry that was made: a copy or a reversal."""
@@ -284,6 +290,7 @@ class JournalEntryAdmin(RecordAdmin):
         finder = reverse("admin:autocomplete")
         return page_config(
             readonly=not may_edit,
+            begin=record is None and not form.is_bound,
             rows=rows,
             accounts=accounts,
             accountsComplete=complete,
@@ -297,6 +304,8 @@ class JournalEntryAdmin(RecordAdmin):
             companyCurrency=settings.company.currency_id,
             decimals=decimals(settings.company.currency),
             itemsUrl=reverse(ITEMS),
+            previewUrl=reverse("admin:accounting_entry_preview"),
+            company=company,
             columnTitles={
                 **{f.name: str(f.verbose_name).capitalize() for f in JournalItem._meta.concrete_fields},
                 "taxes": _("Taxes"),
@@ -346,6 +355,7 @@ def stored_items(record: JournalEntry, actor: Actor) -> list[dict[str, Any]]:
                 "debit": plain_number(item.debit),
                 "credit": plain_number(item.credit),
                 "taxes": list(item.tax_pks),
+                "is_tax": item.tax_id is not None,
                 "date_maturity": item.date_maturity.isoformat() if item.date_maturity else None,
                 "matching_number": item.matching_number,
                 "residual": plain_number(item.residual),

@@ -447,6 +447,7 @@ class InvoiceAdmin(RecordAdmin):
             else self.has_change_permission(request, record)
         )
         context["document_type"] = kind
+        context["is_credit_note"] = kind in CREDIT_NOTE_TYPES
         context["document_title"] = InvoiceType(kind).label
         context["may_edit"] = may_edit
         context["may_post"] = may_edit and actor_of(request).can(Invoice, "post")

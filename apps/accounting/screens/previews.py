@@ -28,7 +28,9 @@ from apps.accounting.constants import CREDIT_NOTE_TYPES, PURCHASE_TYPES, Invoice
 from apps.accounting.models import Invoice, PaymentTerm, Tax
 from apps.accounting.screens.money import decimals, marks, money, number
 from apps.accounting.selectors.invoices import DocumentWarning
+from apps.accounting.selectors.screens import account_labels
 from apps.accounting.selectors.setup import settings_of, tax_specs
+from apps.accounting.services.entry_previews import tax_items
 from apps.accounting.services.previews import DocumentPreview, preview_document
 from apps.backoffice.base import actor_of, record_url
 from apps.core.actor import Actor
@@ -218,6 +220,44 @@ def invoice_answer(preview: DocumentPreview, keys: list[str], kind: str) -> dict
         "defaults": {"account": preview.default_account, "taxes": list(preview.default_taxes)},
         "is_refund": kind in CREDIT_NOTE_TYPES,
     }
+
+
+# ------------------------------------------------------------------------------------------------------------ entries
+@require_POST
+def entry_preview(request: HttpRequest) -> JsonResponse:
+    """The tax items that an entry with unsaved items will have."""
+    actor = actor_of(request)
+    try:
+        body = body_of(request)
+        rows, company, day = body.get("rows"), body.get("company"), str(body.get("date") or "")
+        if not isinstance(rows, list) or not isinstance(company, int):
+            raise ValidationFailed(_("This entry cannot be computed."))
+        items = tax_items(
+            [row for row in rows if isinstance(row, dict)],
+            actor=actor,
+            company_pk=company,
+            date=forms.DateField(required=False).clean(day),
+        )
+    except forms.ValidationError as error:
+        return refusal(ValidationFailed(fields={"date": list(error.messages)}))
+    except BusinessError as error:
+        return refusal(error)
+    accounts = account_labels(actor, {item.account_pk for item in items})
+    currency = settings_of(company).company.currency
+    return JsonResponse(
+        {
+            "items": [
+                {
+                    "name": item.name,
+                    "account": accounts.get(item.account_pk, ""),
+                    "balance": plain_number(item.balance or Decimal(0)),
+                    "amount": money(abs(item.balance or Decimal(0)), currency),
+                    "side": _("Debit") if (item.balance or 0) > 0 else _("Credit"),
+                }
+                for item in items
+            ]
+        }
+    )
 
 
 def due_part(part: Mapping[str, Any], currency: Any) -> dict[str, str]:

@@ -161,9 +161,10 @@ def complete_items(
     *,
     many: bool,
     compute_taxes: Sequence[bool | None] = (),
+    balanced: bool = True,
 ) -> None:
     """Check the links of all items and fill in currencies, partners, amounts, tax items (``EntryTaxes.complete``) and boxes.
-    The number of statements does not depend on the number of items.
+    The number of statements does not depend on the number of items. ``balanced`` off: what is being typed need not balance yet.
 
     Errors: ``ValidationFailed`` by ``items.<n>.<field>``; ``MissingRate``.
     """
@@ -206,7 +207,7 @@ def complete_items(
         if not problems.fields:
             _share_rounding(rows, own)
             difference = sum((item.balance or ZERO for item in rows), ZERO)
-            if difference:
+            if difference and balanced:
                 problems.add(
                     place, "items", _("Debit and credit differ by %(amount)s.") % {"amount": difference}
                 )
