@@ -146,13 +146,13 @@ class Screen {
             if (ticket !== this.previewed || line !== this.line) {
                 return false;
             }
-            this.refuse(ok ? "" : words(told));
-            if (ok) {
+            this.refuse(ok ? told.refused || "" : words(told));
+            if (ok && told.html) {
                 this.part("[data-parts]").innerHTML = told.html;
                 this.part("[data-accept]").disabled = !told.ready;
             }
             this.panel.dataset.previewed = String(ticket);
-            return ok && told.ready;
+            return ok && Boolean(told.ready);
         }, () => {
             this.refuse(config.bankWords.failed);
             return false;

@@ -32,17 +32,17 @@ function show(grid) {
     }
 }
 
-const amount = { type: "number", width: "8rem", decimals: config.decimals, blankZero: true };
+const amount = { type: "number", width: "7rem", decimals: config.decimals, blankZero: true };
 const all = [
     choosing(
-        { name: "account", title: titles.account, type: "choice", width: "15rem" },
+        { name: "account", title: titles.account, type: "choice", width: "13rem" },
         config.accounts, config.accountLabels,
         config.accountsComplete ? localSource(config.accounts) : remoteSource(config.accountsUrl),
     ),
     { name: "debit", title: titles.debit, ...amount, edited: only("debit") },
     { name: "credit", title: titles.credit, ...amount, edited: only("credit") },
-    choosing({ name: "partner", title: titles.partner, type: "choice", width: "11rem" }, [], config.partnerLabels, remoteSource(config.partnersUrl)),
-    { name: "label", title: titles.label, type: "text", wide: true },
+    choosing({ name: "partner", title: titles.partner, type: "choice", width: "10rem" }, [], config.partnerLabels, remoteSource(config.partnersUrl)),
+    { name: "label", title: titles.label, type: "text", width: "9rem" },
     { name: "date_maturity", title: titles.date_maturity, type: "date", width: "9rem" },
     { name: "amount_currency", title: titles.amount_currency, type: "number", width: "8rem", blankZero: true, empty: "" },
     choosing({ name: "currency", title: titles.currency, type: "choice", width: "5rem" }, config.currencies, {}, localSource(config.currencies)),

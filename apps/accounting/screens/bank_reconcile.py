@@ -52,7 +52,7 @@ from apps.accounting.services.bank_rules import start_matching
 from apps.backoffice.base import actor_of, record_url, site
 from apps.contacts.models import Partner
 from apps.core.actor import Actor
-from apps.core.errors import BusinessError, NotVisible, ValidationFailed
+from apps.core.errors import BusinessError, Conflict, NotVisible, ValidationFailed
 from apps.core.models import Currency
 from apps.core.money import InvalidAmount, parse_amount, plain_number
 from apps.core.rules import get_visible, visible
@@ -349,12 +349,16 @@ def _keys(body: Mapping[str, Any], name: str) -> list[int]:
 
 @require_POST
 def bank_preview(request: HttpRequest) -> JsonResponse:
-    """What the choice would make of the line, and what it leaves."""
+    """What the choice would make of the line, and what it leaves. A choice that cannot be is an answer, too: ``refused``."""
     actor = actor_of(request)
     try:
         body = body_of(request)
         line = _line(body.get("line"), actor)
-        preview = preview_reconcile(line, actor=actor, **_choice(body, actor))
+        choice = _choice(body, actor)
+        try:
+            preview = preview_reconcile(line, actor=actor, **choice)
+        except (ValidationFailed, Conflict) as error:
+            return JsonResponse({"refused": _said(error)})
     except BusinessError as error:
         return refusal(error)
     shown = _parts(preview)
@@ -365,6 +369,11 @@ def bank_preview(request: HttpRequest) -> JsonResponse:
             "ready": bool(preview.parts),
         }
     )
+
+
+def _said(error: BusinessError) -> str:
+    texts = [text for found in error.fields.values() for text in found]
+    return " ".join(texts) if texts else error.message
 
 
 def _parts(preview: LinePreview) -> dict[str, Any]:
