@@ -230,6 +230,15 @@ class PaymentStatus(models.TextChoices):
     REJECTED = "rejected", _("Rejected")
 
 
+class CheckLayout(models.TextChoices):
+    """Where the check stands on its page; the rest of the page are stubs."""
+
+    NONE = "", _("Not printed here")
+    TOP = "top", _("Check at the top, two stubs below")
+    MIDDLE = "middle", _("Check in the middle, a stub above and below")
+    BOTTOM = "bottom", _("Check at the bottom, two stubs above")
+
+
 class LockKind(models.TextChoices):
     FISCAL = "fiscal", _("Everything")
     TAX = "tax", _("Tax return")

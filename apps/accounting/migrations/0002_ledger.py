@@ -58,6 +58,16 @@ DROP FUNCTION accounting_entry_payload(bigint, date, text, bigint, text, integer
 DROP FUNCTION accounting_item_payload(bigint, numeric, numeric, text, numeric, text, bigint);
 """
 
+# What a statement was caused by: the last line of the stack is the outermost caller. A statement of a client has none but the
+# trigger itself, a DO block or a temporary function names itself. Names that need quotes, which could say anything, never count.
+CALLED_BY = r"""
+CREATE FUNCTION accounting_called_by(stack text, VARIADIC names text[]) RETURNS boolean LANGUAGE sql IMMUTABLE PARALLEL SAFE AS
+$$
+    SELECT strpos(frame, '"') = 0 AND frame ~ (' (public\.)?(' || array_to_string(names, '|') || ')\((integer)?\) ')
+    FROM split_part(stack, chr(10), -1) AS frame
+$$;
+"""
+
 # ------------------------------------------------------------------------------------------------------------ entries
 # Everything about a posted entry at once, at commit: one look at its items, one at its series, chain and locks.
 ENTRY_CHECK_DECLARE = """
@@ -343,6 +353,20 @@ ITEMS_FRESH = (
 )
 NEWLY_POSTED = "(SELECT n.* FROM fresh n JOIN was o ON o.id = n.id WHERE n.posted AND NOT o.posted)"
 ITEMS_POSTED = (
+    # The guard of each row lets triggers move what is open; of those only ours may, not one that somebody put on a table of his.
+    """
+    IF pg_trigger_depth() > 1 THEN
+        GET DIAGNOSTICS stack = PG_CONTEXT;
+        IF NOT accounting_called_by(stack, 'accounting_matches_made', 'accounting_matches_gone', 'accounting_account_changes') THEN
+            SELECT n.id INTO broken FROM fresh n JOIN was o ON o.id = n.id
+            WHERE o.posted AND (n.residual, n.residual_currency) IS DISTINCT FROM (o.residual, o.residual_currency) LIMIT 1;
+            IF FOUND THEN
+                RAISE EXCEPTION 'what is open on an item follows from its matchings'
+                    USING ERRCODE = 'check_violation', CONSTRAINT = 'accounting_item_residual_derived';
+            END IF;
+        END IF;
+    END IF;
+    """
     # Matching touches thousands of posted items at once: they are told apart by one pass over the old rows, no join.
     "IF NOT EXISTS (SELECT 1 FROM was WHERE NOT posted) THEN RETURN NULL; END IF;"
     + RESIDUALS.format(rows=NEWLY_POSTED)
@@ -392,13 +416,17 @@ ITEM_CHANGES = """
 MATCHES_MADE = """
     FOR bad IN
         SELECT f.id, d.posted AND c.posted AND a.reconcile AND d.account_id = c.account_id AS one_account,
-               f.date = greatest(d.date, c.date) AS dated
+               f.date = greatest(d.date, c.date) AS dated,
+               d.credit = 0 AND d.amount_currency >= 0 AND c.debit = 0 AND c.amount_currency <= 0 AS two_sides,
+               d.currency_id <> c.currency_id OR f.debit_amount_currency = f.credit_amount_currency AS one_amount
         FROM fresh f
         JOIN accounting_journalitem d ON d.id = f.debit_item_id
         JOIN accounting_journalitem c ON c.id = f.credit_item_id
         JOIN accounting_account a ON a.id = d.account_id
         WHERE NOT (d.posted AND c.posted AND a.reconcile AND d.account_id = c.account_id
                    AND f.date = greatest(d.date, c.date)
+                   AND d.credit = 0 AND d.amount_currency >= 0 AND c.debit = 0 AND c.amount_currency <= 0
+                   AND (d.currency_id <> c.currency_id OR f.debit_amount_currency = f.credit_amount_currency)
                    AND (f.company_id = a.company_id OR core_company_covers(f.company_id, a.company_id)))
         LIMIT 1
     LOOP
@@ -408,25 +436,39 @@ MATCHES_MADE = """
         ELSIF NOT bad.dated THEN
             RAISE EXCEPTION 'a matching has the date of the later of its items'
                 USING ERRCODE = 'check_violation', CONSTRAINT = 'accounting_match_dated', COLUMN = 'date';
+        ELSIF NOT bad.two_sides THEN
+            RAISE EXCEPTION 'a matching joins a debit with a credit'
+                USING ERRCODE = 'check_violation', CONSTRAINT = 'accounting_match_sides';
+        ELSIF NOT bad.one_amount THEN
+            RAISE EXCEPTION 'items in one currency settle the same amount of each other'
+                USING ERRCODE = 'check_violation', CONSTRAINT = 'accounting_match_one_currency';
         END IF;
         RAISE EXCEPTION 'a matching belongs to a company of the tree whose account it is on'
             USING ERRCODE = 'check_violation', CONSTRAINT = 'accounting_match_company', COLUMN = 'company_id';
     END LOOP;
-    UPDATE accounting_journalitem i
-    SET residual = i.residual + d.amount, residual_currency = i.residual_currency + d.currency
-    FROM (
+    -- No residual runs past zero or grows, in neither unit: that is a constraint of the items. Nor do the units part: what is
+    -- settled in its own currency is settled in the company's, by an exchange difference that is matched in the same statement.
+    WITH d AS (
         SELECT item, sum(amount) AS amount, sum(currency) AS currency FROM (
             SELECT debit_item_id AS item, -amount AS amount, -debit_amount_currency AS currency FROM fresh
             UNION ALL SELECT credit_item_id, amount, credit_amount_currency FROM fresh
         ) AS both_sides GROUP BY item
-    ) AS d WHERE i.id = d.item;
-    SELECT i.id INTO broken FROM accounting_journalitem i
-    JOIN access_company c ON c.id = i.company_id AND c.currency_id = i.currency_id
-    WHERE i.id IN (SELECT debit_item_id FROM fresh UNION SELECT credit_item_id FROM fresh)
-      AND i.residual <> i.residual_currency LIMIT 1;
-    IF FOUND THEN
-        RAISE EXCEPTION 'item % is in company currency, but was matched with two amounts', broken
+    ), moved AS (
+        UPDATE accounting_journalitem i
+        SET residual = i.residual + d.amount, residual_currency = i.residual_currency + d.currency
+        FROM d WHERE i.id = d.item
+        RETURNING i.id, i.company_id, i.currency_id, i.residual, i.residual_currency, d.currency AS taken
+    )
+    SELECT m.id, c.currency_id = m.currency_id AS own INTO bad FROM moved m JOIN access_company c ON c.id = m.company_id
+    WHERE CASE WHEN c.currency_id = m.currency_id THEN m.residual <> m.residual_currency
+               ELSE m.taken <> 0 AND m.residual_currency = 0 AND m.residual <> 0 END
+    LIMIT 1;
+    IF FOUND AND bad.own THEN
+        RAISE EXCEPTION 'item % is in company currency, but was matched with two amounts', bad.id
             USING ERRCODE = 'check_violation', CONSTRAINT = 'accounting_match_own_currency';
+    ELSIF FOUND THEN
+        RAISE EXCEPTION 'nothing of item % is left in its currency, but something in the company''s', bad.id
+            USING ERRCODE = 'check_violation', CONSTRAINT = 'accounting_match_exchange';
     END IF;
     RETURN NULL;
 """
@@ -644,14 +686,10 @@ DROP TRIGGER accounting_line_taxes_made ON accounting_invoiceline_taxes;
 DROP FUNCTION accounting_line_taxes_changed();
 DROP FUNCTION accounting_line_taxes_made();
 """
-# Balances are written by the triggers of items, and folded by a function that keeps their sums. The last line of the stack
-# is the outermost caller: a statement of a client has none, a DO block names itself, whatever its text says.
+# Balances are written by the triggers of items, and folded by a function that keeps their sums.
 BALANCE_WRITES = """
-    IF pg_trigger_depth() >= 2 THEN
-        RETURN NULL;
-    END IF;
     GET DIAGNOSTICS stack = PG_CONTEXT;
-    IF split_part(stack, chr(10), -1) NOT LIKE '%accounting_fold_balances(integer)%' THEN
+    IF NOT accounting_called_by(stack, 'accounting_items_fresh', 'accounting_items_posted', 'accounting_fold_balances') THEN
         RAISE EXCEPTION 'balances follow from the items'
             USING ERRCODE = 'check_violation', CONSTRAINT = 'accounting_balance_derived';
     END IF;
@@ -706,6 +744,7 @@ class Migration(migrations.Migration):
     operations = (
         migrations.RunSQL(DOCUMENT_KEYS, DOCUMENT_KEYS_BACK),
         migrations.RunSQL(PAYLOAD, PAYLOAD_BACK),
+        migrations.RunSQL(CALLED_BY, "DROP FUNCTION accounting_called_by(text, text[])"),
         migrations.RunSQL(LOCK_FUNCTION, "DROP FUNCTION accounting_lock_for(bigint, date, text, boolean, bigint)"),
         migrations.RunSQL(TAX_USED, "DROP FUNCTION accounting_tax_used(bigint)"),
         # entries
@@ -745,7 +784,7 @@ class Migration(migrations.Migration):
             when="AFTER UPDATE",
             level="STATEMENT",
             referencing="OLD TABLE AS was NEW TABLE AS fresh",
-            declare="broken bigint;",
+            declare="broken bigint; stack text;",
             body=ITEMS_POSTED,
         ),
         AddTrigger(
@@ -758,7 +797,7 @@ class Migration(migrations.Migration):
             when="AFTER INSERT",
             level="STATEMENT",
             referencing="NEW TABLE AS fresh",
-            declare="broken bigint; bad record;",
+            declare="bad record;",
             body=MATCHES_MADE,
         ),
         AddTrigger(

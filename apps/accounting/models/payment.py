@@ -140,6 +140,11 @@ class Payment(CompanyOwnedMixin, CustomFieldsMixin, BaseModel):
                 violation_error_message=_("This check number was used already."),
             ),
             models.CheckConstraint(
+                condition=Q(check_number__isnull=True) | Q(check_number__gt=0),
+                name="accounting_payment_check_number",
+                violation_error_message=_("Numbers of checks begin with 1."),
+            ),
+            models.CheckConstraint(
                 condition=Q(state__in=PaymentStatus.values), name="accounting_payment_state_known"
             ),
         )

@@ -15,6 +15,7 @@ from apps.accounting.constants import (
     PARTNER_TYPES,
     RESULT_TYPES,
     AccountType,
+    CheckLayout,
     Direction,
     JournalType,
     LockKind,
@@ -402,6 +403,19 @@ class PaymentMethodLine(ArchivableMixin, BaseModel):
     )
     sequence = models.PositiveIntegerField(_("sequence"), default=10)
     next_check_number = models.BigIntegerField(_("next check number"), null=True, blank=True)
+    check_layout = models.CharField(
+        _("printed checks"), max_length=8, choices=CheckLayout.choices, default=CheckLayout.NONE, blank=True
+    )
+    check_preprinted = models.BooleanField(
+        _("numbers are pre-printed"),
+        default=False,
+        help_text=_("The paper carries the numbers: the first one is asked for when checks are numbered."),
+    )
+    check_overflow = models.BooleanField(
+        _("further pages for long stubs"),
+        default=False,
+        help_text=_("A stub names nine documents; more go to pages of their own instead of being left out."),
+    )
 
     class Meta:
         verbose_name = _("payment method")
@@ -412,6 +426,11 @@ class PaymentMethodLine(ArchivableMixin, BaseModel):
                 fields=["journal", "direction", "name"],
                 name="accounting_method_once",
                 violation_error_message=_("This journal has a payment method of that name already."),
+            ),
+            models.CheckConstraint(
+                condition=Q(next_check_number__isnull=True) | Q(next_check_number__gt=0),
+                name="accounting_method_check_number",
+                violation_error_message=_("Numbers of checks begin with 1."),
             ),
         )
 
