@@ -29,10 +29,10 @@ from apps.accounting.models import (
     TaxGroup,
     TaxRepartition,
 )
-from apps.accounting.services.copying import copy_rows, draw_keys
 from apps.accounting.services.ledger import EntrySpec, ItemSpec, post_entries
 from apps.contacts.models import Partner
 from apps.core.actor import Actor, system_actor
+from apps.core.copying import copy_rows, draw_keys
 from apps.core.models import Country, Currency
 from apps.core.records import service_for
 from apps.core.unit_of_work import unit_of_work

@@ -104,20 +104,37 @@ def read_joined(
 
 @cache
 def _columns(
-    model: type[models.Model], names: tuple[str, ...]
+    model: Any, names: tuple[str, ...]
 ) -> tuple[str, tuple[tuple[int, Converter], ...]] | None:
-    """SELECT list and converters for columns of the model's own table; ``None`` when a name is none of them."""
-    fields: dict[str, Any] = {
-        name: f for f in model._meta.concrete_fields for name in (f.name, f.attname, str(f.column))
-    }
-    if any(name not in fields for name in names) or model._meta.parents:
+    """SELECT list and converters for columns of the model's own table and of rows that its foreign keys name; ``None`` when a
+    name is none of them."""
+    if model._meta.parents:
         return None
-    chosen = [fields[name] for name in names]
-    table = model._meta.db_table
-    return (
-        ", ".join(f'"{table}"."{field.column}"' for field in chosen),
-        tuple((n, f.from_db_value) for n, f in enumerate(chosen) if hasattr(f, "from_db_value")),
-    )
+    table, selected, converters = model._meta.db_table, [], []
+    for n, name in enumerate(names):
+        link, _step, further = name.partition("__")
+        field = _field(model, link)
+        if field is None:
+            return None
+        text = f'"{table}"."{field.column}"'
+        if further:
+            if field.remote_field is None or not isinstance(field.related_model, type):
+                return None
+            target: Any = field.related_model
+            key = field.target_field.column
+            field = _field(target, further)
+            if field is None or target._meta.parents:
+                return None
+            text = f'(SELECT x."{field.column}" FROM "{target._meta.db_table}" x WHERE x."{key}" = {text})'  # noqa: S608 - names of models
+        selected.append(text)
+        if hasattr(field, "from_db_value"):
+            converters.append((n, field.from_db_value))
+    return ", ".join(selected), tuple(converters)
+
+
+def _field(model: type[models.Model], name: str) -> Any | None:
+    """A concrete field by its name, attribute or column."""
+    return next((f for f in model._meta.concrete_fields if name in (f.name, f.attname, f.column)), None)
 
 
 def _select(queryset: models.QuerySet[Any], columns: str) -> tuple[str, Sequence[Any]] | None:
@@ -152,7 +169,7 @@ def read_values(queryset: models.QuerySet[Any], names: Sequence[str]) -> list[Se
         rows: list[Sequence[Any]] = cursor.fetchall()
     if not known[1]:
         return rows
-    converted = []
+    converted: list[Sequence[Any]] = []
     for row in rows:
         values = list(row)
         for n, convert in known[1]:

@@ -19,13 +19,13 @@ from apps.access.models import Company
 from apps.accounting.compute.taxes import TaxSpec, flatten
 from apps.accounting.constants import AccountType, ItemKind
 from apps.accounting.models import Account, Journal, JournalEntry, JournalItem, Tax
-from apps.accounting.services.copying import copy_rows, draw_keys
 from apps.accounting.services.entry_parts import EntryItem, Problems
 from apps.accounting.services.entry_taxes import EntryTaxes
 from apps.accounting.services.ledger import ITEM_COLUMNS
 from apps.contacts.models import Partner
 from apps.contacts.selectors.rates import rates_on_days
 from apps.core.actor import Actor
+from apps.core.copying import copy_rows, draw_keys
 from apps.core.errors import ValidationFailed
 from apps.core.links import check_company, check_targets, pk_of
 from apps.core.models import Currency

@@ -15,8 +15,8 @@ from django.utils.translation import gettext as _
 
 from apps.accounting.constants import LineKind
 from apps.accounting.models import InvoiceLine
-from apps.accounting.services.copying import copy_rows, draw_keys
 from apps.accounting.services.invoice_totals import Line
+from apps.core.copying import copy_rows, draw_keys
 from apps.core.errors import Conflict, ValidationFailed
 from apps.core.links import pk_of
 from apps.core.records import RecordService, Values, service

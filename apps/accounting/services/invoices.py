@@ -29,7 +29,6 @@ from apps.accounting.constants import (
 from apps.accounting.models import Invoice
 from apps.accounting.selectors.invoice_setup import DocumentSetup
 from apps.accounting.services.bulk import update_rows
-from apps.accounting.services.copying import copy_rows, draw_keys
 from apps.accounting.services.invoice_lines import (
     Errors,
     Line,
@@ -53,6 +52,7 @@ from apps.accounting.services.ledger import DOCUMENT_KEYS
 from apps.accounting.services.line_positions import move_lines
 from apps.core import custom_fields, extensions
 from apps.core.actor import Actor
+from apps.core.copying import copy_rows, draw_keys
 from apps.core.errors import Conflict, ValidationFailed, WrongState
 from apps.core.events import RecordsCreated
 from apps.core.hooks import before_create

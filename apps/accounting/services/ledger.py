@@ -39,8 +39,8 @@ from apps.accounting.models import (
     PartialMatch,
 )
 from apps.accounting.selectors.setup_memory import SetupMemory, setup_memory
-from apps.accounting.services.copying import copy_rows, draw_keys
 from apps.core.actor import Actor
+from apps.core.copying import copy_rows, draw_keys
 from apps.core.errors import Conflict, ValidationFailed
 from apps.core.models import Currency
 from apps.core.rows import read_rows

@@ -18,9 +18,9 @@ from django.utils import timezone
 from apps.accounting.compute.matching import OpenItem, full_groups
 from apps.accounting.constants import PARTNER_TYPES
 from apps.accounting.models import FullMatch, JournalEntry
-from apps.accounting.services.copying import copy_rows, draw_keys
 from apps.accounting.services.ledger import ItemSpec
 from apps.core.actor import Actor
+from apps.core.copying import copy_rows, draw_keys
 
 ZERO = Decimal(0)
 NO_RATES: Mapping[int, Decimal] = {}

@@ -39,7 +39,6 @@ from apps.accounting.models import (
 from apps.accounting.selectors.locks import today_of
 from apps.accounting.selectors.payment_setup import bank_journal
 from apps.accounting.selectors.setup import company_line_of, settings_of_many
-from apps.accounting.services.copying import draw_keys
 from apps.accounting.services.early_discount import Discounted, discount_lines, discount_of
 from apps.accounting.services.joining import joined
 from apps.accounting.services.match_rows import Row, lock_open_items_of
@@ -53,6 +52,7 @@ from apps.contacts.models import BankAccount
 from apps.contacts.selectors.rates import rates_on_days
 from apps.core.actions import action
 from apps.core.actor import Actor
+from apps.core.copying import draw_keys
 from apps.core.errors import Conflict, ValidationFailed
 from apps.core.models import Currency
 from apps.core.money import convert, round_money

@@ -31,6 +31,7 @@ from apps.chatter.selectors.subtypes import SubtypeInfo, subtype
 from apps.chatter.services.notices import tell_users, tell_watchers
 from apps.chatter.types import MessageDraft, RecordRef
 from apps.core.actor import Actor
+from apps.core.copying import insert_records
 from apps.core.unit_of_work import unit_of_work
 
 
@@ -62,7 +63,7 @@ def write_messages(drafts: Sequence[MessageDraft], *, actor: Actor) -> list[Mess
             _build(draft, kinds.get(draft.subtype), is_internal, bool(persons), known)
             for draft, is_internal, persons in zip(drafts, internal, told, strict=True)
         ]
-        Message.objects.bulk_create(messages)
+        insert_records(messages)
         _write_links(messages, drafts)
         _write_tracked(messages, drafts)
         _write_notifications(messages, told)
@@ -181,7 +182,7 @@ def _write_tracked(messages: Sequence[Message], drafts: Sequence[MessageDraft]) 
         for item in draft.tracked
     ]
     if rows:
-        TrackedValue.objects.bulk_create(rows)
+        insert_records(rows)
 
 
 def _write_notifications(messages: Sequence[Message], told: Sequence[Sequence[Person]]) -> None:
