@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
@@ -208,7 +208,7 @@ def _check(found: FilePreview, parsed: ParsedFile, journal: Journal, actor: Acto
 
 def _others(parsed: ParsedFile, journal: Journal, actor: Actor) -> list[Journal]:
     """Journals of the account that the file is of."""
-    rows: Sequence[Journal] = (
+    rows = (
         bank_journals(actor).exclude(pk=journal.pk).exclude(bank_account=None).select_related("bank_account")
     )
     return [
