@@ -104,7 +104,7 @@ def read_joined(
 
 @cache
 def _columns(
-    model: Any, names: tuple[str, ...]
+    model: type[models.Model], names: tuple[str, ...]
 ) -> tuple[str, tuple[tuple[int, Converter], ...]] | None:
     """SELECT list and converters for columns of the model's own table and of rows that its foreign keys name; ``None`` when a
     name is none of them."""
