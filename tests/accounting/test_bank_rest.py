@@ -203,7 +203,7 @@ def test_proposals_are_those_of_the_own_company(books: Books, customer: Partner)
 
     answers = [
         stranger.get(f"{LINES}{made['lines'][0]['id']}/proposals/").status_code,
-        Api(books, "billing").get(f"{LINES}{made['lines'][0]['id']}/proposals/").status_code,
+        Api(books, "plain").get(f"{LINES}{made['lines'][0]['id']}/proposals/").status_code,
     ]
 
     assert answers == [404, 403]
