@@ -12,11 +12,11 @@ from django.utils import timezone
 from meridian_dummy.models import Gadget
 from meridian_dummy.services import sell_gadgets
 
-from apps.core import outbox
+from apps.core import outbox, queue
 from apps.core.events import Event, off, on
 from apps.core.models import OutboxDelivery, OutboxEvent
 from apps.core.testkit import run_in_threads
-from apps.core.unit_of_work import emit, unit_of_work
+from apps.core.unit_of_work import DISPATCH_TASK, emit, unit_of_work
 
 
 @dataclass(frozen=True)
@@ -183,3 +183,76 @@ def test_old_events_are_purged_with_their_deliveries(world: SimpleNamespace, hea
     outbox.purge(now=timezone.now() + datetime.timedelta(days=15))
 
     assert not OutboxEvent.objects.exists() and not OutboxDelivery.objects.exists()
+
+
+@dataclass(frozen=True)
+class Told(Event):
+    """Some things were told; for these tests."""
+
+    name = "tests.Told"
+    pks: tuple[int, ...]
+    company_pk: int | None = None
+
+
+@pytest.fixture
+def told() -> Any:
+    """A handler that takes several events as one, and one that does not."""
+    state = SimpleNamespace(together=[], alone=[], refuses=None)
+
+    def listen(event: Told, *, actor: Any) -> None:
+        if state.refuses in event.pks:
+            raise RuntimeError("no")
+        state.together.append(event.pks)
+
+    def listen_alone(event: Told, *, actor: Any) -> None:
+        state.alone.append(event.pks)
+
+    on(Told, together=True)(listen)
+    on(Told)(listen_alone)
+    yield state
+    off(listen)
+    off(listen_alone)
+
+
+def test_events_that_wait_together_come_as_one(world: SimpleNamespace, told: Any) -> None:
+    for pks, company in (((1, 2), 1), ((3,), 1), ((4,), 2), ((2, 5), 1)):
+        emit(Told(pks, company), actor=world.ann)
+
+    assert outbox.dispatch() == 4
+
+    assert told.together == [(1, 2, 3, 5), (4,)]
+    assert told.alone == [(1, 2), (3,), (4,), (2, 5)]
+    assert not OutboxEvent.objects.filter(done_at=None).exists()
+    assert OutboxDelivery.objects.count() == 8
+
+
+def test_one_that_fails_does_not_hold_up_those_it_came_with(world: SimpleNamespace, told: Any) -> None:
+    told.refuses = 2
+    for pk in (1, 2, 3):
+        emit(Told((pk,)), actor=world.ann)
+
+    outbox.dispatch()
+
+    assert told.together == [(1,), (3,)]
+    assert told.alone == [(1,), (2,), (3,)]
+    (failed,) = OutboxEvent.objects.filter(done_at=None)
+    assert failed.payload["pks"] == [2] and failed.attempts == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_many_commits_wake_the_dispatcher_once(
+    world: SimpleNamespace, heard: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent: list[str] = []
+    monkeypatch.setattr(queue, "enqueue", lambda name, *args, **kwargs: sent.append(name))
+    queue.asleep(DISPATCH_TASK)
+
+    for number in range(5):
+        emit(Rang(number), actor=world.ann)
+    assert sent == [DISPATCH_TASK]
+
+    assert outbox.drain(seconds=5, pause=0) == 5
+    emit(Rang(9), actor=world.ann)
+    assert sent == [DISPATCH_TASK, DISPATCH_TASK]
+    assert outbox.drain(seconds=5, pause=0) == 1
+    assert [event.times for event in heard.calls] == [0, 1, 2, 3, 4, 9]

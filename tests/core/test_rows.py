@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import pytest
 from django.db import connection
+from django.db.models import F
 from django.test.utils import CaptureQueriesContext
 
 from apps.access.models import Company
 from apps.core.actor import system_actor
-from apps.core.models import Country, Currency
+from apps.core.copying import FEW, insert_records
+from apps.core.models import Country, Currency, OutboxEvent
 from apps.core.records import service_for
-from apps.core.rows import read_by_key, read_joined, read_rows, set_link
+from apps.core.rows import read_by_key, read_joined, read_records, read_rows, read_values, set_link
 
 pytestmark = pytest.mark.django_db
 
@@ -71,3 +73,54 @@ def test_joined_rows_stand_side_by_side() -> None:
     with CaptureQueriesContext(connection) as seen:
         assert company.country.code == "BE"
     assert len(seen) == 0
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("id", "name", "country_id", "created_at"),
+        ("pk", "name"),  # what the plain list does not know
+        ("name", "currency__code", "country__name", "parent__name"),
+        ("name", "country__states__name"),
+    ],
+)
+def test_values_are_those_of_the_orm(names: tuple[str, ...]) -> None:
+    for n, country in enumerate(("BE", None, "NL")):
+        make_company(f"Rows {n}", country)
+    rows = Company.objects.filter(name__startswith="Rows ").order_by("-name")
+
+    assert [tuple(row) for row in read_values(rows, names)] == list(rows.values_list(*names))
+    assert [tuple(row) for row in read_values(rows[1:2], names)] == list(rows[1:2].values_list(*names))
+    assert read_values(rows.none(), names) == []
+    assert read_values(rows.filter(pk__in=[]), names) == []
+
+
+def test_records_are_those_of_the_orm_locked_or_not() -> None:
+    for n, country in enumerate(("BE", "NL")):
+        make_company(f"Rows {n}", country)
+    rows = Company.objects.filter(name__startswith="Rows ").order_by("-name")
+
+    with CaptureQueriesContext(connection) as seen:
+        locked = read_records(rows.select_for_update(of=("self",)))
+    assert "FOR UPDATE OF" in seen[0]["sql"]
+    for found in (locked, read_records(rows), read_records(rows.select_related("country"))):
+        assert [as_dict(row) for row in found] == [as_dict(row) for row in rows]
+    assert read_records(rows.select_related("country"))[0].country.code == "NL"
+    assert [row.doubled for row in read_records(rows.annotate(doubled=F("pk") * 2))] == [
+        row.pk * 2 for row in rows
+    ]
+
+
+@pytest.mark.parametrize("count", [1, FEW + 1])
+def test_inserted_records_are_those_of_the_orm(count: int) -> None:
+    made = [
+        OutboxEvent(name=f"tests.Copied{n}", payload={"text": "a\tb\\n\n“c”", "n": n}, actor={}, error="x\ny")
+        for n in range(count)
+    ]
+
+    insert_records(made)
+
+    assert len({row.pk for row in made}) == count
+    for row, stored in zip(made, OutboxEvent.objects.order_by("pk"), strict=True):
+        assert as_dict(row) == as_dict(stored)
+        assert not row._state.adding
