@@ -55,34 +55,14 @@ import django  # noqa: E402  (the settings need the addresses above)
 django.setup()
 
 
-def _let_the_flush_pass_append_only_tables() -> None:
-    """Tests with real transactions empty all tables afterwards, which append-only tables refuse by trigger."""
-    from django.db.backends.postgresql.operations import DatabaseOperations
+def _restore_instead_of_emptying(pristine: Any) -> None:
+    """After a test with real transactions Django empties all tables; here what was there before the first test comes back."""
+    from django.core.management.commands import flush
 
-    plain = DatabaseOperations.execute_sql_flush
-    guarded = """
-        SELECT DISTINCT tgrelid::regclass::text FROM pg_trigger
-        WHERE NOT tgisinternal AND tgenabled <> 'D' AND tgtype & 32 = 32
-    """
+    def handle(self: Any, **options: Any) -> None:
+        pristine.restore()
 
-    def flush(self: DatabaseOperations, sql_list: list[str]) -> None:
-        with self.connection.cursor() as cursor:
-            cursor.execute(guarded)
-            tables = [row[0] for row in cursor.fetchall()]
-        switch = "ALTER TABLE {} {} TRIGGER USER"
-        plain(
-            self,
-            [
-                *(switch.format(table, "DISABLE") for table in tables),
-                *sql_list,
-                *(switch.format(table, "ENABLE") for table in tables),
-            ],
-        )
-
-    DatabaseOperations.execute_sql_flush = flush  # type: ignore[method-assign]
-
-
-_let_the_flush_pass_append_only_tables()
+    flush.Command.handle = handle  # type: ignore[method-assign]
 
 
 # The same examples in every run: a red build has a cause in the change, not in chance. HYPOTHESIS_SEARCH=1 looks for new ones.
@@ -104,15 +84,17 @@ def django_db_setup(
     """A database of this process, copied from one that was migrated once; thrown away with the servers."""
     from django.test.utils import setup_databases, teardown_databases
 
-    from tests.database import prepare_test_database
+    from tests.database import Pristine, prepare_test_database
 
     if not os.environ.get("MERIDIAN_TEST_DATABASE_URL"):
         with django_db_blocker.unblock():
             prepare_test_database()
+            _restore_instead_of_emptying(Pristine())
         yield
         return
     with django_db_blocker.unblock():
         made = setup_databases(verbosity=0, interactive=False)
+        _restore_instead_of_emptying(Pristine())
     yield
     with django_db_blocker.unblock():
         teardown_databases(made, verbosity=0)
