@@ -45,6 +45,8 @@ from apps.accounting.models import (
     TaxTag,
 )
 from apps.accounting.selectors.bank_matching import proposals_for
+from apps.accounting.selectors.invoices import warnings_of
+from apps.accounting.selectors.payments import warnings_of as payment_warnings_of
 from apps.accounting.selectors.statements import running_balances, statement_figures
 from apps.accounting.services.bank_import import import_bank_file
 from apps.accounting.services.charts import available_charts, charts_for
@@ -66,6 +68,7 @@ from apps.api.base import (
 from apps.core.actor import Actor
 from apps.core.errors import ValidationFailed
 from apps.core.money import plain_number
+from apps.core.rules import visible
 
 OWN_CURRENCY = "company__currency"
 NO_PRODUCTS = "Always null: products come with their own module."
@@ -109,6 +112,9 @@ class JournalResource(Resource):
                 "outstanding_account",
                 "sequence",
                 "next_check_number",
+                "check_layout",
+                "check_preprinted",
+                "check_overflow",
                 "active",
             ),
             ordering=("direction", "sequence", "pk"),
@@ -256,6 +262,22 @@ def _unpaid(value: bool, *, actor: Actor) -> Q:
     return _either(value, Q(state=EntryState.POSTED) & ~Q(residual_amount=0))
 
 
+def _warnings(row: Mapping[str, Any], *, actor: Actor) -> list[dict[str, Any]]:
+    """Drafts only: nothing is asked for a document that is booked."""
+    if row["state"] != EntryState.DRAFT or not actor.is_internal:
+        return []
+    found = visible(Invoice, actor).select_related("partner").filter(pk=row["id"]).first()
+    return [
+        {
+            "code": warning.code,
+            "message": str(warning.text),
+            "documents": list(warning.pks),
+            "blocks": warning.blocks,
+        }
+        for warning in (warnings_of(found, actor) if found is not None else ())
+    ]
+
+
 @resource("accounting/invoices")
 class InvoiceResource(Resource):
     """Customer invoices, vendor bills, credit notes and receipts with their lines.
@@ -270,6 +292,15 @@ class InvoiceResource(Resource):
         ("untaxed_company", "total_company", "residual_company"), OWN_CURRENCY
     )
     detail_only = ("narration", "tax_totals", "instalments", "partner_snapshot", "manual_taxes")
+    computed: ClassVar[Mapping[str, Any]] = {
+        "warnings": Computed(
+            row=_warnings,
+            needs=("state",),
+            type=list,
+            in_list=False,
+            help="of a draft: what to look at before it is confirmed, such as a vendor's reference that is used already",
+        ),
+    }
     inputs: ClassVar[Mapping[str, Input]] = {
         "quick_total": Input(
             str,
@@ -387,7 +418,7 @@ class JournalEntryResource(Resource):
             JournalItem,
             link="entry",
             fields=ITEM_FIELDS,
-            read_only=("kind", "tax_pks", "tag_pks"),
+            read_only=("position", "kind", "tax_pks", "tag_pks"),
             computed={"taxes": Computed(row=_taxes_of, needs=("tax_pks",), type=list)},
             inputs={
                 "taxes": Input(Tax, many=True, nullable=True, help="Taxes whose base the item is."),
@@ -450,11 +481,23 @@ class PartialMatchResource(Resource):
     }
 
 
+def _payment_warnings(pks: Sequence[int], *, actor: Actor) -> dict[int, list[dict[str, Any]]]:
+    found: dict[int, list[dict[str, Any]]] = {pk: [] for pk in pks}
+    for warning in payment_warnings_of(list(visible(Payment, actor).filter(pk__in=pks)), actor):
+        found[warning.payment_pk].append({"code": warning.code, "message": str(warning.text)})
+    return found
+
+
 @resource("accounting/payments")
 class PaymentResource(Resource):
     """Payments received and sent. ``idempotency_key`` makes a second booking of one payment impossible."""
 
     model = Payment
+    computed: ClassVar[Mapping[str, Any]] = {
+        "warnings": Computed(
+            batch=_payment_warnings, type=list, in_list=False, help="such as a payment like it"
+        ),
+    }
 
 
 def _figures(pks: Sequence[int], *, actor: Actor) -> dict[int, dict[str, Any]]:

@@ -70,7 +70,7 @@ ROLES = (
         category=_("Accounting"),
         comment=_("Makes, posts and sends invoices and bills, and registers payments."),
         grants={
-            **_each((*SETUP, *LEDGER), "view"),
+            **_each((*SETUP, *LEDGER, *BANK), "view"),
             "accounting.AccountingSettings": "view",
             "accounting.Invoice": "view add change delete post reset pay comment",
             "accounting.InvoiceLine": "view add change delete",
@@ -177,6 +177,15 @@ REPORTS: tuple[ReportSpec, ...] = (
         builder="apps.accounting.reports.entry_document",
         template="accounting/reports/entry.html",
         filename="{slug}",
+    ),
+    ReportSpec(
+        code="accounting.check",
+        title=_("Check"),
+        model="accounting.Payment",
+        builder="apps.accounting.reports.check_document",
+        template="accounting/reports/check.html",
+        filename="check-{slug}",
+        paper="Letter",
     ),
 )
 CARDS: tuple[PortalCard, ...] = (

@@ -15,7 +15,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from apps.accounting.constants import PARTNER_TYPES
-from apps.accounting.models import Account, LedgerGroup
+from apps.accounting.models import Account, Journal, LedgerGroup
 from apps.accounting.report_shapes import (
     CSV,
     JSON,
@@ -39,11 +39,13 @@ from apps.accounting.report_shapes import (
     totals_of,
     wants_csv,
 )
+from apps.accounting.selectors.chain import PROBLEMS, verify_journals
 from apps.accounting.selectors.reports import (
     MOST,
     PAGE,
     aged,
     aged_items,
+    balance_sheet,
     drill,
     general_ledger,
     partner_ledger,
@@ -56,6 +58,7 @@ from apps.api.base import Input, endpoint
 from apps.contacts.models import Partner
 from apps.core.actor import Actor
 from apps.core.errors import ValidationFailed
+from apps.core.rules import visible
 
 Answer = dict[str, Any] | HttpResponse
 TYPES_BY_NAME = {"": PARTNER_TYPES, **{name: frozenset({kind}) for name, kind in TYPES.items()}}
@@ -523,4 +526,64 @@ def items_report(
         "after": follows,
         "next": link_to(request, after=follows),
         "rows": rows,
+    }
+
+
+@endpoint(
+    "accounting/reports/balance-sheet",
+    model="accounting.JournalItem",
+    summary="Balance sheet",
+    inputs={
+        "date_to": Input(datetime.date, nullable=True, help="at the end of this day; default: today"),
+    },
+)
+def balance_sheet_report(request: Any, *, date_to: datetime.date | None = None) -> Answer:
+    """Assets, liabilities and equity at the end of a day; `result`, what the fiscal year has brought so far, is part of equity.
+    In sound books assets = liabilities + equity."""
+    on = date_to or timezone.localdate()
+    currency = scope_of(request.actor).currency
+    sheet = balance_sheet(request.actor, on)
+    show = shower(currency.decimals)
+    return {
+        "date": on,
+        "currency": currency.code,
+        "assets": show(sheet.assets),
+        "liabilities": show(sheet.liabilities),
+        "equity": show(sheet.equity),
+        "result": show(sheet.result),
+    }
+
+
+@endpoint(
+    "accounting/reports/integrity",
+    model="accounting.JournalChain",
+    summary="Proof of the ledger",
+    inputs={"journal": Input(Journal, nullable=True, help="only this journal")},
+)
+def integrity_report(request: Any, *, journal: Journal | None = None) -> Answer:
+    """Every journal's hash chain walked again: how many entries it has, the first and last number and hash, and the first entry
+    that is not as it was posted."""
+    journals = [journal.pk] if journal else visible(Journal, request.actor).values_list("pk", flat=True)
+    proofs = verify_journals(list(journals))
+    return {
+        "sound": all(proof.sound for proof in proofs),
+        "rows": [
+            {
+                "journal": proof.journal_pk,
+                "code": proof.code,
+                "name": proof.name,
+                "entries": proof.entries,
+                "first_number": proof.first_number,
+                "first_hash": proof.first_hash,
+                "last_number": proof.last_number,
+                "last_hash": proof.last_hash,
+                "sound": proof.sound,
+                "problem": proof.problem or None,
+                "why": str(PROBLEMS[proof.problem]) if proof.problem else None,
+                "broken": proof.broken,
+                "broken_entry": proof.broken_pk,
+                "broken_number": proof.broken_number or None,
+            }
+            for proof in proofs
+        ],
     }

@@ -7,6 +7,7 @@ from functools import lru_cache
 from typing import Any
 
 from django.apps import apps
+from django.contrib.postgres.constraints import ExclusionConstraint
 from django.core.exceptions import FieldDoesNotExist
 from django.db import IntegrityError, models
 from django.utils.text import capfirst
@@ -55,6 +56,10 @@ def _fields_of(
         return list(constraint.fields)
     if model is None:
         return [diag.column_name] if diag.column_name else []
+    if isinstance(constraint, ExclusionConstraint):
+        return list(
+            dict.fromkeys(name for part, _operator in constraint.expressions for name in _sources(part))
+        )
     if isinstance(constraint, models.CheckConstraint):
         asked = dict.fromkeys(_names_in(constraint.condition))
         return [name for name in asked if any(f.name == name for f in model._meta.concrete_fields)]
@@ -64,6 +69,15 @@ def _fields_of(
         if diag.column_name in (field.column, field.name) or (field.unique and f"_{field.column}_" in text):
             names.append(field.name)
     return names
+
+
+def _sources(expression: Any) -> list[str]:
+    """The fields that an expression reads."""
+    if isinstance(expression, str):
+        return [expression]
+    if isinstance(expression, models.F):
+        return [expression.name]
+    return [name for part in expression.get_source_expressions() for name in _sources(part)]
 
 
 def _names_in(condition: Any) -> list[str]:

@@ -172,7 +172,7 @@ def complete_items(
     items = [item for _entry, rows in drafts for item in rows]
     if not items:
         return
-    _check_links(items, actor)
+    _check_links(drafts, actor, problems)
     accounts = Account.objects.in_bulk({item.account_pk for item in items})
     companies = Company.objects.select_related("currency").in_bulk({e.company_id for e, _rows in drafts})
     people = {item.partner_pk for item in items} | {entry.partner_id for entry, _rows in drafts}
@@ -219,15 +219,28 @@ def complete_items(
     problems.raise_any()
 
 
-def _check_links(items: Sequence[EntryItem], actor: Actor) -> None:
+ATTRIBUTES = {
+    "account": "account_pk",
+    "partner": "partner_pk",
+    "currency": "currency_pk",
+    "tax": "tax_pk",
+    "tax_repartition": "repartition_pk",
+}
+
+
+def _check_links(
+    drafts: Sequence[tuple[JournalEntry, list[EntryItem]]], actor: Actor, problems: Problems
+) -> None:
+    items = [item for _entry, rows in drafts for item in rows]
     wanted: dict[str, set[Any]] = {
-        "account": {item.account_pk for item in items},
-        "partner": {item.partner_pk for item in items},
-        "currency": {item.currency_pk for item in items},
-        "tax": {item.tax_pk for item in items},
-        "tax_repartition": {item.repartition_pk for item in items},
+        name: {getattr(item, attribute) for item in items} for name, attribute in ATTRIBUTES.items()
     }
-    check_targets(JournalItem, wanted, actor)
+    try:
+        check_targets(JournalItem, wanted, actor)
+    except ValidationFailed as exc:
+        _name_links(drafts, exc, actor, problems)
+        problems.raise_any()
+        raise
     taxes = {pk for item in items for pk in item.tax_pks}
     rows = Tax.objects.all() if actor.is_system else visible(Tax, actor)
     missing = taxes - set(rows.filter(pk__in=taxes).values_list("pk", flat=True)) if taxes else set()
@@ -240,6 +253,30 @@ def _check_links(items: Sequence[EntryItem], actor: Actor) -> None:
                 ]
             }
         )
+
+
+def _name_links(
+    drafts: Sequence[tuple[JournalEntry, list[EntryItem]]],
+    refusal: ValidationFailed,
+    actor: Actor,
+    problems: Problems,
+) -> None:
+    """Which items lead nowhere. A question a link, as this is said once a mistake."""
+    known: dict[tuple[str, int], list[str]] = {}
+    for name in refusal.fields.keys() & ATTRIBUTES.keys():
+        for place, (_entry, rows) in enumerate(drafts):
+            for n, item in enumerate(rows):
+                pk = getattr(item, ATTRIBUTES[name])
+                if pk is None:
+                    continue
+                if (name, pk) not in known:
+                    try:
+                        check_targets(JournalItem, {name: {pk}}, actor)
+                        known[name, pk] = []
+                    except ValidationFailed as exc:
+                        known[name, pk] = exc.fields.get(name, [])
+                for text in known[name, pk]:
+                    problems.add(place, f"items.{n}.{name}", text)
 
 
 def _currency_of(item: EntryItem, accounts: Mapping[int, Account], entry: JournalEntry) -> int:
@@ -402,20 +439,33 @@ def _is_refund(tax: TaxSpec, item: EntryItem) -> bool:
 
 
 # ----------------------------------------------------------------------------------------------------------- writing
+def _check_companies(pairs: Sequence[tuple[JournalEntry, int, EntryItem]]) -> None:
+    """Accounts, journal and partners belong to the company or one above it; the refusal names the item."""
+    rows = [
+        JournalItem(
+            company_id=e.company_id,
+            journal_id=e.journal_id,
+            account_id=i.account_pk,
+            partner_id=i.partner_pk,
+        )
+        for e, _n, i in pairs
+    ]
+    try:
+        check_company(rows)
+    except ValidationFailed as refusal:
+        for row, (_entry, n, _item) in zip(rows, pairs, strict=True):
+            try:
+                check_company([row])
+            except ValidationFailed as exc:
+                fields = {f"items.{n}.{name}": texts for name, texts in exc.fields.items()}
+                raise ValidationFailed(fields=fields, code=refusal.code) from exc
+        raise
+
+
 def write_items(drafts: Iterable[tuple[JournalEntry, list[EntryItem]]]) -> None:
     """Insert the items of draft entries, in their order. Two statements."""
     pairs = [(entry, n, item) for entry, rows in drafts for n, item in enumerate(rows)]
-    check_company(
-        [
-            JournalItem(
-                company_id=e.company_id,
-                journal_id=e.journal_id,
-                account_id=i.account_pk,
-                partner_id=i.partner_pk,
-            )
-            for e, _n, i in pairs
-        ]
-    )
+    _check_companies(pairs)
     keys = iter(draw_keys("accounting_journalitem_id_seq", sum(item.pk is None for _e, _n, item in pairs)))
     rows = []
     for entry, position, item in pairs:

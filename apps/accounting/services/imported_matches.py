@@ -1,5 +1,5 @@
-"""Matching numbers that came with imported entries: ``I`` and a text. Posted items of one account that carry the same one are matched
-as soon as there is a debit and a credit among them; from then on they carry a number of ours. Until then they keep the imported one."""
+"""Matching numbers that came with imported entries: ``I`` and a text. Items of one account that carry the same one are matched as soon
+as the last of them is posted and there is a debit and a credit among them; from then on they carry a number of ours."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from django.db.models import QuerySet
 
+from apps.accounting.constants import EntryState
 from apps.accounting.models import JournalEntry, JournalItem
 from apps.accounting.services.entry_items import IMPORTED
 from apps.accounting.services.matching import reconcile_groups
@@ -30,9 +31,13 @@ def lock_imported(keys: set[Key]) -> None:
 
 
 def match_imported(keys: set[Key], *, actor: Actor) -> None:
-    """Match what is complete on both sides."""
+    """Match what is complete: nothing with the number is a draft any more, and both sides are there."""
     if not keys:
         return
+    drafts = JournalItem.objects.filter(
+        posted=False, account__in={a for a, _text in keys}, matching_number__in={text for _a, text in keys}
+    ).exclude(entry__state=EntryState.CANCELLED)
+    keys = keys - set(drafts.values_list("account_id", "matching_number"))
     groups: dict[Key, list[JournalItem]] = {}
     for item in _waiting(keys).order_by("pk"):
         if (item.account_id, item.matching_number) in keys:

@@ -136,7 +136,11 @@ class OwnerService(RecordService[M]):
         self._check_part_links(part, name, records, [*made, *changed], actor)
         gone = [pk for rows in held.values() for pk in rows]
         if gone:
-            part.model._base_manager.filter(pk__in=gone).delete()
+            try:
+                part.model._base_manager.filter(pk__in=gone).delete()
+            except models.ProtectedError as exc:
+                text = _("The books use what would be removed here; make a new record instead.")
+                raise Conflict(text, code="in_use", fields={name: [text]}) from exc
         part.model._base_manager.bulk_create([row for row, _item in made])
         self._save_changed(part, [row for row, _item in changed])
         self._write_sets(part, made, changed)

@@ -29,6 +29,8 @@ from apps.core.errors import ValidationFailed
 from apps.core.links import pk_of
 from apps.core.records import RecordService, Values, service
 
+AMOUNT_DECIMALS = 4
+
 
 @service(Tax)
 class TaxService(OwnerService[Tax]):
@@ -99,6 +101,10 @@ class TaxService(OwnerService[Tax]):
                     _("Items of account %(account)s are not matched; switch that on at the account first.")
                     % {"account": account.code}
                 ]
+            if tax.amount != round(tax.amount, AMOUNT_DECIMALS):
+                errors["amount"] = [_("At most %(places)d decimals.") % {"places": AMOUNT_DECIMALS}]
+            if tax.amount_type == TaxAmountType.PERCENT and tax.amount <= -100:
+                errors["amount"] = [_("A tax cannot take back all of the price or more.")]
             if tax.amount_type == TaxAmountType.GROUP:
                 if tax.amount:
                     errors["amount"] = [_("A group has no amount of its own; its taxes have.")]
