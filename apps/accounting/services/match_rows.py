@@ -7,7 +7,7 @@ and last the chains of the journals that side effects are booked in; within each
 from __future__ import annotations
 
 import datetime
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -17,10 +17,12 @@ from django.utils import timezone
 
 from apps.accounting.compute.matching import OpenItem, full_groups
 from apps.accounting.constants import PARTNER_TYPES
-from apps.accounting.models import FullMatch, JournalEntry
+from apps.accounting.models import Account, FullMatch, JournalEntry
+from apps.accounting.selectors.setup_memory import SetupMemory, setup_memory
 from apps.accounting.services.ledger import ItemSpec
 from apps.core.actor import Actor
 from apps.core.copying import copy_rows, draw_keys
+from apps.core.models import Currency
 
 ZERO = Decimal(0)
 NO_RATES: Mapping[int, Decimal] = {}
@@ -94,7 +96,8 @@ class Draft:
     pk: int = 0
 
 
-# The items wanted and all that partial matchings connect with them, locked in the order of their keys.
+# The items wanted and all that partial matchings connect with them, locked in the order of their keys. Accounts, currencies and
+# companies are of the set-up that the process remembers: joined here, planning would take several times the statement's own time.
 _LOCK = """
 WITH RECURSIVE linked(item) AS (
     {seed}
@@ -105,16 +108,10 @@ WITH RECURSIVE linked(item) AS (
         SELECT debit_item_id FROM accounting_partialmatch WHERE credit_item_id = linked.item
     ) AS x
 )
-SELECT i.id, i.entry_id, i.company_id, i.date, i.posted, i.kind, i.account_id, a.type, a.reconcile, i.partner_id, i.name,
-       i.balance, i.currency_id, i.amount_currency, i.date_maturity, i.discount_date, i.discount_amount_currency,
-       i.residual, i.residual_currency, i.full_match_id, i.matching_number, c.rounding, own.id, own.rounding,
-       e.number, e.origin, e.invoice_id, e.payment_id
-FROM accounting_journalitem i
-JOIN accounting_account a ON a.id = i.account_id
-JOIN accounting_journalentry e ON e.id = i.entry_id
-JOIN core_currency c ON c.id = i.currency_id
-JOIN access_company o ON o.id = i.company_id
-JOIN core_currency own ON own.id = o.currency_id
+SELECT i.id, i.entry_id, i.company_id, i.date, i.posted, i.kind, i.account_id, i.partner_id, i.name, i.balance, i.currency_id,
+       i.amount_currency, i.date_maturity, i.discount_date, i.discount_amount_currency, i.residual, i.residual_currency,
+       i.full_match_id, i.matching_number, e.number, e.origin, e.invoice_id, e.payment_id
+FROM accounting_journalitem i JOIN accounting_journalentry e ON e.id = i.entry_id
 WHERE i.id IN (SELECT item FROM linked)
 ORDER BY i.id FOR NO KEY UPDATE OF i
 """
@@ -202,12 +199,13 @@ def lock_documents(item_pks: Collection[int], *, held: Collection[int] = ()) -> 
 
 def lock_items(pks: Collection[int]) -> Locked:
     """The items and all that they are connected with, locked in the order of their keys, as they are now."""
-    return _lock(_BY_KEY, sorted(pks))
+    return _lock(_BY_KEY, sorted(pks), None)
 
 
-def lock_open_items_of(invoice_pks: Collection[int]) -> Locked:
-    """The open due parts of documents and what they are connected with, likewise."""
-    return _lock(_BY_DOCUMENT, sorted(invoice_pks))
+def lock_open_items_of(invoice_pks: Collection[int], *, memory: SetupMemory | None = None) -> Locked:
+    """The open due parts of documents and what they are connected with, likewise. ``memory`` is the set-up as the
+    transaction sees it, for callers who have it."""
+    return _lock(_BY_DOCUMENT, sorted(invoice_pks), memory)
 
 
 def edges_of(pks: Collection[int]) -> list[tuple[int, int, int]]:
@@ -217,13 +215,15 @@ def edges_of(pks: Collection[int]) -> list[tuple[int, int, int]]:
         return list(cursor.fetchall())
 
 
-def _lock(seed: str, pks: Sequence[int]) -> Locked:
+def _lock(seed: str, pks: Sequence[int], memory: SetupMemory | None) -> Locked:
     rows: dict[int, Row] = {}
     edges: list[tuple[int, int, int]] = []
     with connection.cursor() as cursor:
         while True:
             cursor.execute(_LOCK.format(seed=seed), [list(pks)])
-            rows |= {values[0]: Row(*values) for values in cursor.fetchall()}
+            found = cursor.fetchall()
+            memory = memory or setup_memory()
+            rows |= {row.pk: row for row in _rows(found, memory)}
             tied = [row.pk for row in rows.values() if row.matching_number]
             if not tied:
                 return Locked(rows, edges)
@@ -233,6 +233,25 @@ def _lock(seed: str, pks: Sequence[int]) -> Locked:
             if not missing:
                 return Locked(rows, edges)
             seed, pks = _BY_KEY, sorted(missing | rows.keys())  # somebody connected more while we waited
+
+
+def _rows(found: Sequence[Sequence[Any]], memory: SetupMemory) -> Iterator[Row]:
+    """What was read, with what the set-up says of it."""
+    accounts = memory.by_key(Account, {values[6] for values in found})
+    companies = memory.settings({values[2] for values in found})
+    steps = memory.by_key(Currency, {values[10] for values in found})
+    for values in found:
+        account, own = accounts[values[6]], companies[values[2]].company.currency
+        yield Row(
+            *values[:7],
+            account.type,
+            account.reconcile,
+            *values[7:19],
+            steps[values[10]].rounding,
+            own.pk,
+            own.rounding,
+            *values[19:],
+        )
 
 
 # ------------------------------------------------------------------------------------------------------------ writing

@@ -26,6 +26,7 @@ from apps.accounting.models import (
     PaymentMethodLine,
 )
 from apps.accounting.selectors.setup import settings_of_many
+from apps.accounting.selectors.setup_memory import SetupMemory
 from apps.accounting.services.ledger import EntrySpec, ItemSpec
 from apps.contacts.models import Partner
 from apps.contacts.selectors.rates import rates_on_days
@@ -62,6 +63,8 @@ class PaymentSetup:
     rates: dict[tuple[int, int, datetime.date], Decimal] = field(default_factory=dict)
     earlier: dict[int, JournalEntry] = field(default_factory=dict)
     series: dict[int, NumberSeries] = field(default_factory=dict)
+    #: The set-up as the transaction sees it, for callers who asked for it.
+    memory: SetupMemory | None = None
 
     def company_currency(self, company_pk: int) -> Currency:
         return self.settings[company_pk].company.currency

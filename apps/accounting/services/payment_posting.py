@@ -74,7 +74,7 @@ def confirm(
     promises = [payment for payment in payments if accounts[payment.pk] is None]
     specs = {p.pk: entry_spec(p, accounts[p.pk] or 0, setup, extras.get(p.pk, ())) for p in booked}
     rests = _write_offs(promises, extras, setup)
-    entries = post_entries([*specs.values(), *rests.values()], actor=actor)
+    entries = post_entries([*specs.values(), *rests.values()], actor=actor, memory=setup.memory)
     for payment, entry in zip(booked, entries, strict=False):
         payment.journal_entry, payment.number = entry, entry.number
     _number_promises(promises, actor)

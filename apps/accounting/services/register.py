@@ -38,7 +38,8 @@ from apps.accounting.models import (
 )
 from apps.accounting.selectors.locks import today_of
 from apps.accounting.selectors.payment_setup import bank_journal
-from apps.accounting.selectors.setup import company_line_of, settings_of_many
+from apps.accounting.selectors.setup import company_line_of
+from apps.accounting.selectors.setup_memory import SetupMemory, setup_memory
 from apps.accounting.services.early_discount import Discounted, discount_lines, discount_of
 from apps.accounting.services.joining import joined
 from apps.accounting.services.match_rows import Row, lock_open_items_of
@@ -300,7 +301,8 @@ def register_payment(
     ``date``. What differs stays open, or is written off to ``write_off_account``. ``instalments``: full, next, overdue or
     before_date. The same ``idempotency_key`` again answers the payments made the first time.
     """
-    settings = _company_settings(invoices)
+    memory = setup_memory()
+    settings = _company_settings(invoices, memory)
     if instalments not in INSTALMENTS:
         text = _("Choose one of: %(choices)s.") % {"choices": ", ".join(INSTALMENTS)}
         raise ValidationFailed(fields={"instalments": [text]})
@@ -323,7 +325,7 @@ def register_payment(
     )
     current = {invoice.journal_entry_id for invoice in invoices}
     # connected items of others are locked with them, but not paid
-    locked = lock_open_items_of([invoice.pk for invoice in invoices])
+    locked = lock_open_items_of([invoice.pk for invoice in invoices], memory=memory)
     rows = [
         row
         for row in locked.rows.values()
@@ -332,6 +334,7 @@ def register_payment(
     plans = plan_payments(invoices, rows, choice, settings)
     _add_discounts(plans, settings)
     setup = _setup(plans, choice, method_line, settings)
+    setup.memory = memory
     payments = _payments(plans, choice, setup, memo, idempotency_key, actor)
     pairs = list(zip(payments, plans, strict=True))
     confirm(
@@ -431,11 +434,11 @@ def _payments(
     return made
 
 
-def _company_settings(invoices: Sequence[Invoice]) -> AccountingSettings:
+def _company_settings(invoices: Sequence[Invoice], memory: SetupMemory) -> AccountingSettings:
     companies = {invoice.company_id for invoice in invoices}
     if len(companies) != 1:
         raise ValidationFailed(_("Register payments of one company at a time."), code="two_companies")
-    return settings_of_many(companies)[companies.pop()]
+    return memory.settings(companies)[companies.pop()]
 
 
 def _check_payable(invoices: Sequence[Invoice]) -> None:

@@ -93,7 +93,9 @@ class AccountingSettingsService(RecordService[AccountingSettings]):
             # A leap year, so that 29 February can be the end of a year.
             if not 1 <= row.fiscal_year_last_month <= 12:
                 errors["fiscal_year_last_month"] = [_("A month is a number from 1 to 12.")]
-            elif not 1 <= row.fiscal_year_last_day <= calendar.monthrange(2024, row.fiscal_year_last_month)[1]:
+            elif (
+                not 1 <= row.fiscal_year_last_day <= calendar.monthrange(2024, row.fiscal_year_last_month)[1]
+            ):
                 errors["fiscal_year_last_day"] = [_("This month has no such day.")]
             for name in ("bank_prefix", "cash_prefix", "transfer_prefix"):
                 if not all(c.isalnum() or c == "." for c in getattr(row, name) or ""):
