@@ -173,8 +173,13 @@ if (!config.readonly) {
         grid.add(1, null, { focus: false });
     }
 }
+// Django's own script goes to the first control of the form, which posts.
 const day = document.getElementById("id_date");
-if (config.begin && day && document.activeElement === document.body) {
-    day.focus();
+if (config.begin && day) {
+    window.addEventListener("load", () => {
+        if ([document.body, document.querySelector("button[name=_post]")].includes(document.activeElement)) {
+            day.focus();
+        }
+    });
 }
 document.body.dataset.ready = "1";

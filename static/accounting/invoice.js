@@ -93,8 +93,9 @@ class InvoiceForm {
             return;
         }
         window.addEventListener("load", () => window.setTimeout(() => {
-            const partner = document.querySelector(".field-partner .select2-selection");
-            if (partner && document.activeElement === document.body) {
+            // Django's own script goes to the first control of the form, which posts.
+            const partner = document.querySelector(".field-partner .select2-selection"), button = document.querySelector("button[name=_post]");
+            if (partner && [document.body, button].includes(document.activeElement)) {
                 partner.focus();
             }
         }));

@@ -44,7 +44,14 @@ class PreviewedForm:
     def render_change_form(
         self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
     ) -> Any:
-        context["preview_url"] = reverse(self.preview_url)
+        record = kwargs.get("obj") or context.get("original")
+        may_type = (
+            self.has_change_permission(request, record)  # type: ignore[attr-defined]
+            if record is not None
+            else self.has_add_permission(request)  # type: ignore[attr-defined]
+        )
+        # Who only reads has no fields to work anything out from.
+        context["preview_url"] = reverse(self.preview_url) if may_type else ""
         context["preview_title"] = self.preview_title
         return super().render_change_form(request, context, *args, **kwargs)  # type: ignore[misc]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass
 from decimal import Decimal
@@ -12,7 +13,7 @@ from django.db.models import Count, Q, QuerySet, Sum
 from django.db.models.functions import Coalesce, TruncMonth
 
 from apps.access.models import Company
-from apps.accounting.constants import BANK_LIKE, PARTNER_TYPES, AccountType, EntryState
+from apps.accounting.constants import BANK_LIKE, PARTNER_TYPES, AccountType, EntryState, TaxUse
 from apps.accounting.models import (
     Account,
     Invoice,
@@ -59,12 +60,25 @@ def account_choices(
 
 
 def tax_choices(actor: Actor, line: Collection[int], use: str = "") -> list[dict[str, Any]]:
-    """Taxes for the cells of a grid, of the companies in ``line``. One query."""
+    """Taxes for the cells of a grid, of the companies in ``line``. Where sales and purchases are mixed, taxes of one name say
+    what they are for: a cell knows its choices by their text. One query."""
     rows = visible(Tax, actor).filter(company__in=line, active=True)
     rows = rows.filter(use=use) if use else rows.exclude(use="none")
+    found = list(
+        rows.order_by("sequence", "name", "pk").values_list("pk", "name", "label", "use", "country__code")
+    )
+    names = Counter(name for _pk, name, *_rest in found)
+    texts = {
+        pk: name if names[name] == 1 else f"{name} ({TaxUse(kind).label})" for pk, name, _l, kind, _c in found
+    }
+    again = Counter(texts.values())
     return [
-        {"pk": pk, "text": name, "hint": label if label != name else ""}
-        for pk, name, label in rows.order_by("sequence", "name", "pk").values_list("pk", "name", "label")
+        {
+            "pk": pk,
+            "text": texts[pk] if again[texts[pk]] == 1 else f"{texts[pk]} {country or pk}",
+            "hint": label if label != name else "",
+        }
+        for pk, name, label, _kind, country in found
     ]
 
 
