@@ -73,7 +73,18 @@ class AccountGroupAdmin(RecordAdmin):
 
 class PaymentMethodInline(RecordInline):
     model = PaymentMethodLine
-    fields = ("direction", "name", "code", "outstanding_account", "sequence", "next_check_number", "active")
+    fields = (
+        "direction",
+        "name",
+        "code",
+        "outstanding_account",
+        "sequence",
+        "next_check_number",
+        "check_layout",
+        "check_preprinted",
+        "check_overflow",
+        "active",
+    )
     tab = True
 
 

@@ -66,7 +66,18 @@ class JournalService(OwnerService[Journal]):
         "payment_methods": PartList(
             PaymentMethodLine,
             "journal",
-            ("direction", "code", "name", "outstanding_account", "sequence", "next_check_number", "active"),
+            (
+                "direction",
+                "code",
+                "name",
+                "outstanding_account",
+                "sequence",
+                "next_check_number",
+                "check_layout",
+                "check_preprinted",
+                "check_overflow",
+                "active",
+            ),
         )
     }
 
