@@ -23,7 +23,7 @@ from django.views.decorators.http import require_POST
 from unfold import widgets
 
 from apps.accounting.models import BankStatement, Journal, StatementLine
-from apps.accounting.screens.money import decimals, money, number
+from apps.accounting.screens.money import decimals, number
 from apps.accounting.screens.previews import refusal
 from apps.accounting.selectors.bank_screen import bank_journals
 from apps.accounting.services.bank_file_previews import FilePreview, preview_bank_file
@@ -305,7 +305,7 @@ def _shown(preview: FilePreview, journal: Journal) -> str:
                 "total": number(s.total, digits),
                 "fresh": s.lines - s.duplicates,
                 "lines": [
-                    (date_format(day, "SHORT_DATE_FORMAT"), who, label, money(amount, currency))
+                    (date_format(day, "SHORT_DATE_FORMAT"), who, label, number(amount, digits))
                     for day, who, label, amount in s.first
                 ],
             }

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import datetime
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
@@ -61,6 +61,7 @@ LIMITS = {
 }
 SHORTEST_NUMBER = 6  # of an account that is the end of another way to write it
 DAYS_APART = 5  # a notice and its movement
+Told = Callable[[int, int], None]
 Mapped = TableMapping | Mapping[str, Any] | None
 
 
@@ -105,12 +106,13 @@ def import_bank_file(
     *,
     actor: Actor,
     remember: bool = False,
+    told: Told | None = None,
 ) -> ImportResult:
     """Read a bank file into ``journal``. A constant number of statements, whatever the number of lines.
 
     ``mapping`` says how to read the columns of CSV and XLSX; without one that of the journal counts, and ``remember`` makes it
-    the journal's. Errors: ``ValidationFailed`` for a file that cannot be read or is of another account or currency (field
-    ``file``); whatever refuses its lines. Then nothing was written.
+    the journal's. ``told`` hears how many lines of how many are dealt with. Errors: ``ValidationFailed`` for a file that cannot
+    be read or is of another account or currency (field ``file``); whatever refuses its lines. Then nothing was written.
     """
     may_import(journal, actor)
     if mapping is None:
@@ -128,7 +130,7 @@ def import_bank_file(
         if remember and isinstance(mapping, Mapping) and parsed.format in TABLES:
             Journal.objects.filter(pk=journal.pk).update(import_mapping=dict(mapping))
             journal.import_mapping = dict(mapping)
-        return FileImport(locked, parsed, actor).run()
+        return FileImport(locked, parsed, actor, told).run()
 
 
 def may_import(journal: Journal, actor: Actor) -> None:
@@ -145,11 +147,14 @@ def import_attachment(
     *,
     actor: Actor,
     remember: bool = False,
+    told: Told | None = None,
 ) -> ImportResult:
     """Read an uploaded file into ``journal``; it stays with the first statement that comes of it."""
     data = read_attachment(attachment)
     with unit_of_work(actor):
-        result = import_bank_file(data, attachment.name, journal, mapping, actor=actor, remember=remember)
+        result = import_bank_file(
+            data, attachment.name, journal, mapping, actor=actor, remember=remember, told=told
+        )
         if result.statements and not attachment.model:
             token = {attachment.pk: attachment.access_token}
             claim_attachments([attachment.pk], ref=ref_of(result.statements[0]), actor=actor, tokens=token)
@@ -163,8 +168,8 @@ def refused(text: str, code: str = "bank_file") -> ValidationFailed:
 class FileImport:
     """One file on its way into one journal."""
 
-    def __init__(self, journal: Journal, parsed: ParsedFile, actor: Actor) -> None:
-        self.journal, self.parsed, self.actor = journal, parsed, actor
+    def __init__(self, journal: Journal, parsed: ParsedFile, actor: Actor, told: Told | None = None) -> None:
+        self.journal, self.parsed, self.actor, self.told = journal, parsed, actor, told
         self.settings: AccountingSettings = settings_of(journal.company_id)
         self.currency: Currency = journal.currency or self.settings.company.currency
         self.result = ImportResult(format=parsed.format, problems=list(parsed.all_problems))
@@ -260,6 +265,9 @@ class FileImport:
                 lines.append(line)
             if lines:
                 fresh.append((statement, lines))
+        total = self.result.duplicates + sum(len(lines) for _statement, lines in fresh)
+        if self.told is not None:
+            self.told(self.result.duplicates, total)
         if not fresh:
             return
         made = self._statements(fresh)
@@ -272,6 +280,8 @@ class FileImport:
         insert_lines(rows, actor=self.actor)
         self.result.statements = made
         self.result.created = len(rows)
+        if self.told is not None:
+            self.told(total, total)
 
     def _statements(self, fresh: Sequence[tuple[ParsedStatement, list[ParsedLine]]]) -> list[BankStatement]:
         values = []
@@ -542,9 +552,8 @@ def import_in_background(run: RunHandle) -> dict[str, Any]:
         run.inputs.get("mapping"),
         actor=run.actor,
         remember=bool(run.inputs.get("remember")),
+        told=run.progress,
     )
-    count = result.created + result.duplicates + result.enriched
-    run.progress(count, count)
     run.log(result.message)
     for problem in result.problems:
         run.log(str(problem))
