@@ -157,7 +157,8 @@ def _select(queryset: models.QuerySet[Any], columns: str) -> tuple[str, Sequence
 def read_values(queryset: models.QuerySet[Any], names: Sequence[str]) -> list[Sequence[Any]]:
     """``queryset.values_list(*names)``, at a fraction of the cost when the names are columns of the model's own table: only
     the condition and the order have to be compiled. One statement."""
-    known = _columns(queryset.model, tuple(names))
+    model: type[models.Model] = queryset.model
+    known = _columns(model, tuple(names))
     try:
         statement = _select(queryset, known[0]) if known is not None else None
     except EmptyResultSet:
