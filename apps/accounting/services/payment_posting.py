@@ -138,7 +138,8 @@ def _check(payments: Sequence[Payment], setup: PaymentSetup) -> None:
 
 
 def _number_checks(payments: Sequence[Payment], setup: PaymentSetup) -> None:
-    """Give checks their numbers: those typed in, else the next of the method. The method's row is the counter."""
+    """Give checks their numbers: those typed in, else the next of the method. The method's row is the counter. On paper that
+    carries numbers only whoever prints knows them (``checks.number_checks``)."""
     checks = [
         p for p in payments if p.method_line_id is not None and setup.methods[p.method_line_id].code == CHECK
     ]
@@ -151,6 +152,8 @@ def _number_checks(payments: Sequence[Payment], setup: PaymentSetup) -> None:
     }
     for payment in checks:
         row = rows[payment.method_line_id]  # type: ignore[index]
+        if payment.check_number is None and row.check_preprinted:
+            continue
         if payment.check_number is None:
             payment.check_number = row.next_check_number or 1
         row.next_check_number = max(row.next_check_number or 1, payment.check_number + 1)
