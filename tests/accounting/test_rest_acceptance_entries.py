@@ -10,6 +10,7 @@ from django.db import connection
 from apps.accounting.models import AccountingSettings, FiscalPosition, Invoice, JournalEntry, JournalItem
 from apps.core.models import Country, CountryState
 from tests.accounting.factories import Books, make_partner, set_rate
+from tests.accounting.invoice_tools import settled
 from tests.accounting.rest_tools import Rest, line
 
 pytestmark = pytest.mark.django_db
@@ -323,6 +324,7 @@ def test_the_balance_sheet_and_the_proof(books: Books, rest: Rest, customer: Any
     made = rest.invoice(line("100", [books.taxes.sale21.pk]), partner=customer.pk)
     sheet = rest.get("reports/balance-sheet/", date_to="2026-12-31")
     before = rest.get("reports/integrity/")
+    settled()
 
     with connection.cursor() as cursor:
         cursor.execute("ALTER TABLE accounting_journalitem DISABLE TRIGGER USER")

@@ -351,9 +351,9 @@ def number_sets(
 
 
 def _is_full_already(pks: Iterable[int], known: Mapping[int, str]) -> bool:
-    """Whether the set carries the number of one full matching; such a number never begins with P."""
+    """Whether the set carries the number of one full matching: a key, where partial ones begin with P and imported ones with I."""
     numbers = {known.get(pk, "") for pk in pks}
-    return len(numbers) == 1 and not next(iter(numbers), "").startswith("P") and numbers != {""}
+    return len(numbers) == 1 and numbers.pop().isdigit()
 
 
 def as_pk(item: Any) -> int:
