@@ -675,6 +675,7 @@ def test_a_chart_is_shown_before_it_is_installed(books: Books) -> None:
     page = client.get(address + "?chart=be")
 
     assert page.context["preview"].chart.key == "be"
+    assert "Belgium: minimum chart of companies (MAR/PCMN)</option>" in page.content.decode()
     assert len(page.context["preview"].accounts) > 50
     assert Account.objects.count() == before
     assert browser(books, "accountant").get(address).status_code == 403

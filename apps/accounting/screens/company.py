@@ -20,6 +20,7 @@ from apps.access.models import Company
 from apps.accounting.constants import LockKind
 from apps.accounting.models import AccountingSettings, LockException
 from apps.accounting.selectors.locks import effective_locks
+from apps.accounting.selectors.setup import settings_of
 from apps.accounting.services.charts import charts_for, install_chart, preview_chart
 from apps.accounting.services.locks import set_hard_lock, set_lock_dates, unfinished_up_to
 from apps.accounting.services.setup.settings import settings_for
@@ -189,7 +190,7 @@ def chart_page(request: HttpRequest) -> HttpResponseBase:
         "title": _("Chart of accounts"),
         "opts": AccountingSettings._meta,
         "charts": charts,
-        "chosen": key,
+        "chosen": key or settings_of(company.pk).chart,
         "company": company,
         "back": reverse("admin:accounting_settings"),
     }

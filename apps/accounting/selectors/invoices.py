@@ -9,7 +9,6 @@ from decimal import Decimal
 
 from django.db.models import F, Func, Q, Value
 from django.db.models.functions import Lower
-from django.utils.formats import date_format
 from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 
@@ -22,6 +21,7 @@ from apps.accounting.constants import (
     InvoiceType,
     ItemKind,
     JournalType,
+    LockKind,
 )
 from apps.accounting.models import Invoice, JournalItem
 from apps.accounting.selectors.credit import owed_by
@@ -247,8 +247,15 @@ def _lock_warnings(invoice: Invoice, actor: Actor) -> list[DocumentWarning]:
     )
     if closed is None:
         return []
-    moved = _("It will be posted on %(date)s.") % {"date": date_format(closed.reopens, "SHORT_DATE_FORMAT")}
-    return [DocumentWarning("locked", f"{moved} {closed.text}")]
+    text = _("It will be posted on %(day)s: %(company)s has locked entries up to %(date)s (%(kind)s).") % {
+        "day": closed.reopens.isoformat(),
+        "company": closed.company_name,
+        "date": closed.date.isoformat(),
+        "kind": LockKind(closed.kind).label,
+    }
+    if closed.set_by and closed.reason:
+        text += f" {closed.set_by}: {closed.reason}"
+    return [DocumentWarning("locked", text)]
 
 
 def due_parts(invoice: Invoice) -> list[DuePart]:
