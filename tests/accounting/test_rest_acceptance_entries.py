@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from django.db import connection
 
 from apps.accounting.models import AccountingSettings, FiscalPosition, Invoice, JournalEntry, JournalItem
 from apps.core.models import Country, CountryState
 from tests.accounting.factories import Books, make_partner, set_rate
-from tests.accounting.invoice_tools import settled
+from tests.accounting.raw_ledger import settle, sql
 from tests.accounting.rest_tools import Rest, line
 
 pytestmark = pytest.mark.django_db
@@ -324,14 +323,12 @@ def test_the_balance_sheet_and_the_proof(books: Books, rest: Rest, customer: Any
     made = rest.invoice(line("100", [books.taxes.sale21.pk]), partner=customer.pk)
     sheet = rest.get("reports/balance-sheet/", date_to="2026-12-31")
     before = rest.get("reports/integrity/")
-    settled()
+    settle()
 
-    with connection.cursor() as cursor:
-        cursor.execute("ALTER TABLE accounting_journalitem DISABLE TRIGGER USER")
-        cursor.execute(
-            "UPDATE accounting_journalitem SET name = 'altered' WHERE entry_id = %s", [made["journal_entry"]]
-        )
-        cursor.execute("ALTER TABLE accounting_journalitem ENABLE TRIGGER USER")
+    sql("ALTER TABLE accounting_journalitem DISABLE TRIGGER USER")
+    sql("UPDATE accounting_journalitem SET name = 'altered' WHERE entry_id = %s", made["journal_entry"])
+    settle()
+    sql("ALTER TABLE accounting_journalitem ENABLE TRIGGER USER")
     after = rest.get("reports/integrity/", journal=books.journals.sale.pk)
 
     assert (sheet["assets"], sheet["liabilities"], sheet["equity"], sheet["result"]) == (
