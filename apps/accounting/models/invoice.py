@@ -368,6 +368,12 @@ class Invoice(CompanyOwnedMixin, CustomFieldsMixin, BaseModel):
                 name="accounting_invoice_auto",
                 condition=Q(state=EntryState.DRAFT) & ~Q(auto_post=AutoPost.NO),
             ),
+            # The dashboard counts drafts by journal: half a second without it among 200,000 documents.
+            models.Index(
+                fields=["journal"],
+                name="accounting_invoice_drafts",
+                condition=Q(state=EntryState.DRAFT),
+            ),
         )
 
     def __str__(self) -> str:

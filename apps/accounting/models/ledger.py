@@ -204,6 +204,11 @@ class JournalEntry(CompanyOwnedMixin, CustomFieldsMixin, BaseModel):
         indexes = (
             models.Index(fields=["journal", "date", "id"], name="accounting_entry_journal"),
             models.Index(fields=["company", "-date", "-id"], name="accounting_entry_list"),
+            models.Index(
+                fields=["journal"],
+                name="accounting_entry_drafts",
+                condition=Q(state=EntryState.DRAFT),
+            ),
         )
 
     def __str__(self) -> str:
