@@ -21,16 +21,20 @@ from apps.accounting.constants import (
     ROLE_ADVISER,
     ROLE_AUDITOR,
     ROLE_BILLING,
+    Direction,
     InvoiceType,
     JournalType,
 )
 from apps.accounting.models import (
     Account,
+    BankStatement,
     Invoice,
     Journal,
     JournalEntry,
     PartnerTerms,
+    Payment,
     PaymentTerm,
+    ReconcileRule,
 )
 from apps.accounting.selectors.setup import default_journal, required, settings_of
 from apps.accounting.services.charts import install_chart
@@ -220,6 +224,7 @@ def load(size: str, *, actor: Actor) -> None:
             _opening(company, keeper)
             _documents(company, keeper)
             _depreciation(company, keeper)
+            _statement(company, keeper)
 
 
 def _today() -> datetime.date:
@@ -387,6 +392,77 @@ def _depreciation(company: Company, actor: Actor) -> None:
         actor=actor,
     )
     post_drafts([entry], actor=actor)
+
+
+def _statement(company: Company, actor: Actor) -> None:
+    """A bank statement that waits to be explained: money of payments, an invoice less a fee, charges that a rule knows, and one
+    movement that nobody expects."""
+    journal = Journal.objects.get(company=company, code="BNK1")
+    settings, day = settings_of(company.pk), _today()
+    service_for(ReconcileRule).create_one(
+        {
+            "company": company,
+            "name": "Charges of the bank",
+            "nature": ReconcileRule.Nature.SENT,
+            "label_test": ReconcileRule.LabelTest.CONTAINS,
+            "label_text": "charges",
+            "account": settings.expense_account_id,
+            "line_label": "Bank charges",
+        },
+        actor=actor,
+    )
+    lines: list[dict[str, Any]] = [
+        {
+            "date": payment.date + datetime.timedelta(days=1),
+            "amount": payment.amount if payment.direction == Direction.INBOUND else -payment.amount,
+            "label": f"Transfer {payment.memo or payment.number}",
+            "partner_name": str(payment.partner or ""),
+        }
+        for payment in Payment.objects.filter(journal=journal).select_related("partner").order_by("pk")
+    ]
+    invoice = (
+        Invoice.objects.filter(
+            company=company, type=InvoiceType.CUSTOMER_INVOICE, state="posted", residual_amount__gt=100
+        )
+        .select_related("partner")
+        .order_by("-residual_amount", "pk")
+        .first()
+    )
+    if invoice is not None:
+        lines.append(
+            {
+                "date": day - datetime.timedelta(days=2),
+                "amount": invoice.residual_amount - Decimal("9.50"),
+                "label": f"{invoice.number} less charges abroad",
+                "partner_name": str(invoice.partner),
+            }
+        )
+    lines += [
+        {
+            "date": day - datetime.timedelta(days=1),
+            "amount": Decimal("-14.20"),
+            "label": "Charges of the month",
+        },
+        {
+            "date": day,
+            "amount": Decimal("95.00"),
+            "label": "Thank you for the workshop",
+            "partner_name": "G. de Vries",
+        },
+    ]
+    opening = Decimal(dict(OPENING[company.name])["bank"])
+    service_for(BankStatement).create_one(
+        {
+            "company": company,
+            "journal": journal,
+            "name": f"{day:%Y-%m}",
+            "date": day,
+            "balance_start": opening,
+            "balance_end": opening + sum((line["amount"] for line in lines), Decimal(0)),
+            "lines": lines,
+        },
+        actor=actor,
+    )
 
 
 # ---------------------------------------------------------------------------------------------------------- more of it

@@ -15,12 +15,15 @@ from apps.access.selectors import actor_for
 from apps.accounting import demo
 from apps.accounting.models import (
     AccountingSettings,
+    BankStatement,
     Invoice,
     JournalEntry,
     JournalItem,
     Payment,
     PeriodBalance,
 )
+from apps.accounting.selectors.bank_matching import proposals_for
+from apps.accounting.selectors.statements import statement_figures
 from apps.core.actor import system_actor
 
 
@@ -64,6 +67,19 @@ def test_sales_abroad_carry_no_domestic_tax(told: None) -> None:
 
     assert (brewery.untaxed_amount, brewery.tax_amount) == (Decimal("4696.35"), Decimal(0))
     assert (hospital.untaxed_amount, hospital.tax_amount) == (Decimal("12970.00"), Decimal("2723.70"))
+
+
+def test_a_bank_statement_waits_to_be_explained(told: None) -> None:
+    europe = Company.objects.get(name=demo.EUROPE)
+    statement = BankStatement.objects.get(company=europe)
+    lines = list(statement.lines.order_by("pk"))
+
+    found = proposals_for(lines, actor=actor_for(User.objects.get(login="accountant")))
+
+    assert statement_figures([statement.pk])[statement.pk].is_complete
+    assert not any(line.reconciled for line in lines)
+    assert len(lines) == 6
+    assert [bool(found.get(line.pk)) for line in lines] == [True] * 5 + [False]
 
 
 def test_each_role_signs_in_with_its_name(told: None) -> None:
