@@ -76,7 +76,7 @@ def _sources(expression: Any) -> list[str]:
     if isinstance(expression, str):
         return [expression]
     if isinstance(expression, models.F):
-        return [expression.name]
+        return [str(expression.name)]  # type: ignore[attr-defined]
     return [name for part in expression.get_source_expressions() for name in _sources(part)]
 
 
