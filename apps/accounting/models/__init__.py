@@ -1,13 +1,12 @@
 """The ledger, the documents that write it, and how a company keeps its books."""
 
+from apps.accounting.models.balance import PartnerBalance, PeriodBalance
 from apps.accounting.models.invoice import Invoice, InvoiceLine
 from apps.accounting.models.ledger import (
     FullMatch,
     JournalEntry,
     JournalItem,
     PartialMatch,
-    PartnerBalance,
-    PeriodBalance,
 )
 from apps.accounting.models.partner import PartnerTerms
 from apps.accounting.models.payment import (
@@ -16,16 +15,14 @@ from apps.accounting.models.payment import (
     ReconcileRule,
     StatementLine,
 )
+from apps.accounting.models.settings import AccountingSettings, FiscalYear, LockException
 from apps.accounting.models.setup import (
     Account,
     AccountGroup,
-    AccountingSettings,
-    FiscalYear,
     Incoterm,
     Journal,
     JournalChain,
     LedgerGroup,
-    LockException,
     NumberSeries,
     PaymentMethodLine,
 )

@@ -17,23 +17,20 @@ from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 from django.utils.translation import gettext as _
 
-from apps.access.models import Company
 from apps.accounting.compute.locks import KINDS, Lock, binding_lock, lock_kinds, shifted_date, strictest
 from apps.accounting.compute.numbering import CALENDAR, MonthDay, Reset, detect
 from apps.accounting.constants import BANK_LIKE, JournalType, LockKind, SeriesKind
 from apps.accounting.models import AccountingSettings, Journal, JournalEntry, LockException, NumberSeries
+from apps.accounting.selectors.company_tree import UP
 from apps.core.actor import Actor
 
 # A company and those above it, nearest first, with their lock dates.
-_LINES = """
-WITH RECURSIVE up(origin, id, parent_id, depth) AS (
-    SELECT id, id, parent_id, 0 FROM access_company WHERE id = ANY(%s)
-    UNION ALL SELECT up.origin, c.id, c.parent_id, up.depth + 1 FROM access_company c JOIN up ON c.id = up.parent_id
-)
+_LINES = f"""
+{UP}
 SELECT up.origin, up.id, s.fiscal_lock_date, s.tax_lock_date, s.sale_lock_date, s.purchase_lock_date, s.hard_lock_date,
        s.fiscal_year_last_month, s.fiscal_year_last_day
 FROM up LEFT JOIN accounting_accountingsettings s ON s.company_id = up.id ORDER BY up.origin, up.depth
-"""
+"""  # noqa: S608 - made of constants
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,17 +251,6 @@ def explain_lock(
         reopens=reopens,
         text=text,
     )
-
-
-def companies_below(company_pk: int) -> list[int]:
-    """The company and all its branches, whom its locks bind too."""
-    found = [company_pk]
-    parents: dict[int, list[int]] = {}
-    for pk, parent in Company.objects.filter(parent__isnull=False).values_list("pk", "parent_id"):
-        parents.setdefault(parent, []).append(pk)  # type: ignore[arg-type]
-    for pk in found:
-        found.extend(parents.get(pk, ()))
-    return found
 
 
 def entry_is_taxed(entry_pks: Collection[int]) -> set[int]:

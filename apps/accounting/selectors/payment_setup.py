@@ -10,7 +10,7 @@ from apps.access.models import Company
 from apps.accounting.constants import BANK_LIKE, JournalType
 from apps.accounting.models import AccountingSettings, Journal
 from apps.accounting.selectors.setup import default_journal, journals_of
-from apps.contacts.selectors.rates import MissingRate, rates_on_days
+from apps.contacts.selectors.rates import known_rates_on_days
 from apps.core.models import Currency
 
 
@@ -55,13 +55,4 @@ def rates_between(
         return {}
     company = Company.objects.select_related("currency").get(pk=company_pk)
     currencies = Currency.objects.in_bulk({pk for pk, _day in asked})
-    try:
-        return rates_on_days([(currencies[pk], day) for pk, day in asked], company)
-    except MissingRate:
-        found: dict[tuple[int, datetime.date], Decimal] = {}
-        for pk, day in asked:
-            try:
-                found |= rates_on_days([(currencies[pk], day)], company)
-            except MissingRate:
-                continue  # whoever asked goes on without a rate
-        return found
+    return known_rates_on_days([(currencies[pk], day) for pk, day in asked], company)

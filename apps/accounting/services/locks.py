@@ -24,7 +24,8 @@ from apps.accounting.models import (
     LockException,
     StatementLine,
 )
-from apps.accounting.selectors.locks import companies_below, draft_entries_up_to, entry_is_taxed
+from apps.accounting.selectors.company_tree import companies_below
+from apps.accounting.selectors.locks import draft_entries_up_to, entry_is_taxed
 from apps.core.actions import action
 from apps.core.actor import Actor
 from apps.core.errors import Conflict, ValidationFailed
@@ -66,7 +67,7 @@ class Unfinished:
 
 def unfinished_up_to(company_pk: int, date: datetime.date, kind: str) -> Unfinished:
     """What a lock of this kind on ``date`` would catch in the company and its branches."""
-    companies = companies_below(company_pk)
+    companies = companies_below([company_pk])
     entries = draft_entries_up_to(companies, date)
     invoices = Invoice.objects.filter(company__in=companies, state="draft").filter(
         Q(accounting_date__lte=date) | Q(accounting_date__isnull=True, date__lte=date)

@@ -63,6 +63,18 @@ def rates_on_days(
 ) -> dict[tuple[int, datetime.date], Decimal]:
     """``rate_on`` for many currencies and days by (primary key, day), in one query whatever their number."""
     asked = {(currency.pk, day): currency for currency, day in wanted}
+    found = known_rates_on_days([(currency, day) for (_pk, day), currency in asked.items()], company)
+    for (pk, day), currency in asked.items():
+        if (pk, day) not in found:
+            raise _missing(currency, day, company)
+    return found
+
+
+def known_rates_on_days(
+    wanted: Iterable[tuple[Currency, datetime.date]], company: Company
+) -> dict[tuple[int, datetime.date], Decimal]:
+    """``rates_on_days`` without those that have no rate."""
+    asked = {(currency.pk, day): currency for currency, day in wanted}
     answer = {key: Decimal(1) for key in asked if key[0] == company.currency_id}
     foreign = [key for key in asked if key not in answer]
     if not foreign:
@@ -94,9 +106,8 @@ def rates_on_days(
         pk, day = key
         found = own[day].get(pk)
         rate = found if found is not None else _through_base(shared[day], pk, company.currency_id)
-        if rate is None:
-            raise _missing(asked[key], day, company)
-        answer[key] = rate
+        if rate is not None:
+            answer[key] = rate
     return answer
 
 

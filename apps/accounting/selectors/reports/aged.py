@@ -16,6 +16,7 @@ from django.db import connection
 from django.utils.translation import gettext as _
 
 from apps.accounting.constants import AccountType
+from apps.accounting.selectors.company_tree import DOWN
 from apps.accounting.selectors.reports.scope import Scope, scope_of
 from apps.core.actor import Actor
 from apps.core.errors import ValidationFailed
@@ -366,14 +367,12 @@ def _prepared(
     }
 
 
-_FAMILY = """
-WITH RECURSIVE down(id) AS (
-    SELECT unnest(%s::bigint[]) UNION SELECT c.id FROM access_company c JOIN down ON c.parent_id = down.id
-), family(ids) AS (
+_FAMILY = f"""
+{DOWN}, family(ids) AS (
     SELECT array_agg(id ORDER BY id) FROM down
 )
 SELECT ids, EXISTS (SELECT 1 FROM accounting_partialmatch m WHERE m.company_id = ANY(ids) AND m.date > %s) FROM family
-"""
+"""  # noqa: S608 - made of constants
 
 
 def _later(scope: Scope, on: datetime.date) -> dict[str, Any]:

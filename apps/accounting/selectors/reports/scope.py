@@ -19,6 +19,7 @@ from apps.accounting.models import (
     PartnerBalance,
     PeriodBalance,
 )
+from apps.accounting.selectors.company_tree import UP
 from apps.core.actor import Actor
 from apps.core.errors import NotVisible, PermissionDenied, ValidationFailed
 from apps.core.models import Currency
@@ -105,18 +106,14 @@ def scope_of(
 
 
 # Companies with those above them, nearest first, and what says when their fiscal years begin.
-_LINES = """
-WITH RECURSIVE up(start, id, parent_id, currency_id, depth) AS (
-    SELECT c.id, c.id, c.parent_id, c.currency_id, 0 FROM access_company c WHERE c.id = ANY(%s)
-    UNION ALL
-    SELECT up.start, c.id, c.parent_id, c.currency_id, up.depth + 1 FROM access_company c JOIN up ON c.id = up.parent_id
-)
-SELECT up.start, up.id, s.fiscal_year_last_month, s.fiscal_year_last_day, up.currency_id,
+_LINES = f"""
+{UP}
+SELECT up.origin, up.id, s.fiscal_year_last_month, s.fiscal_year_last_day, up.currency_id,
        array(SELECT y.date_from FROM accounting_fiscalyear y WHERE y.company_id = up.id ORDER BY y.date_from),
        array(SELECT y.date_to FROM accounting_fiscalyear y WHERE y.company_id = up.id ORDER BY y.date_from)
 FROM up LEFT JOIN accounting_accountingsettings s ON s.company_id = up.id
-ORDER BY up.start, up.depth
-"""
+ORDER BY up.origin, up.depth
+"""  # noqa: S608 - made of constants
 
 
 def _lines(company_pks: tuple[int, ...]) -> list[tuple[Any, ...]]:
