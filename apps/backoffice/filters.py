@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,6 +13,7 @@ from django.contrib.admin.options import IncorrectLookupParameters
 from django.core.exceptions import FieldDoesNotExist, ValidationError
 from django.db import models
 from django.http import HttpRequest
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from unfold import widgets
 from unfold.contrib.filters.admin import (
@@ -23,6 +25,7 @@ from unfold.contrib.filters.admin import (
     RangeNumericFilter,
 )
 from unfold.contrib.filters.forms import DropdownForm
+from unfold.utils import parse_date_str, parse_datetime_str
 
 from apps.backoffice.fields import link_field
 from apps.backoffice.rights import actor_of
@@ -201,7 +204,7 @@ def filter_for(model: type[models.Model], path: str) -> Any:
         return (path, ChoicesDropdownFilter)
     for kind, cls in (
         (models.BooleanField, BooleanRadioFilter),
-        (models.DateTimeField, RangeDateTimeFilter),
+        (models.DateTimeField, MomentRangeFilter),
         (models.DateField, RangeDateFilter),
         ((models.DecimalField, models.IntegerField, models.FloatField), RangeNumericFilter),
         ((models.CharField, models.TextField), FieldTextFilter),
@@ -209,6 +212,25 @@ def filter_for(model: type[models.Model], path: str) -> Any:
         if isinstance(field, kind):
             return (path, cls)
     return path
+
+
+class MomentRangeFilter(RangeDateTimeFilter):
+    """From and to, as the clock of whoever asks shows it; without a time the whole day counts."""
+
+    def queryset(self, request: HttpRequest, queryset: models.QuerySet[Any]) -> models.QuerySet[Any] | None:
+        conditions = {}
+        for end, lookup, time in (("from", "gte", datetime.time.min), ("to", "lte", datetime.time.max)):
+            day = self.used_parameters.get(f"{self.parameter_name}_{end}_0")
+            if not day:
+                continue
+            clock = self.used_parameters.get(f"{self.parameter_name}_{end}_1")
+            moment = parse_datetime_str(f"{day} {clock}") if clock else None
+            if moment is None and (date := parse_date_str(day)) is not None:
+                moment = datetime.datetime.combine(date, time)
+            if moment is None:
+                raise IncorrectLookupParameters
+            conditions[f"{self.parameter_name}__{lookup}"] = timezone.make_aware(moment)
+        return queryset.filter(**conditions)
 
 
 INVALID_VALUES = (ValidationError, ValueError, TypeError)

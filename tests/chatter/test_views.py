@@ -41,6 +41,7 @@ def url_of(record: Partner, rest: str = "") -> str:
 
 
 def body_of(response: Any) -> bytes:
+    """The whole answer; a file that is read to its end is closed."""
     return b"".join(response.streaming_content) if response.streaming else response.content
 
 
@@ -318,6 +319,7 @@ def test_a_file_is_served_in_the_least_harmful_way(world: World, files: Path) ->
         assert answer["X-Content-Type-Options"] == "nosniff"
         assert answer["Referrer-Policy"] == "no-referrer"
         assert "private" in answer["Cache-Control"]
+    assert (body_of(as_pdf), body_of(download)) == (b"%PDF-1.7 x", b"%PDF-1.7 x")
 
 
 @pytest.mark.parametrize("name", ["data.csv", "a.json", "a.docx", "a.bin", "a.zip"])
@@ -329,7 +331,7 @@ def test_what_need_not_be_shown_is_downloaded(world: World, files: Path, name: s
 
     answer = client_of(world.bob).get(f"/web/content/{row.pk}")
 
-    assert answer["Content-Disposition"] == f'attachment; filename="{name}"'
+    assert (answer["Content-Disposition"], body_of(answer)) == (f'attachment; filename="{name}"', content)
 
 
 def test_ranges_and_etags(world: World, files: Path) -> None:
@@ -358,6 +360,7 @@ def test_ranges_and_etags(world: World, files: Path) -> None:
         "bytes",
         True,
     )
+    assert body_of(whole) == b"0123456789"
 
 
 def test_without_a_right_there_is_no_file(world: World, files: Path) -> None:
@@ -372,7 +375,9 @@ def test_without_a_right_there_is_no_file(world: World, files: Path) -> None:
     carl, nobody = client_of(world.carl), client_of(None)
 
     def status(client: Client, row: Attachment, **query: str) -> int:
-        return client.get(f"/web/content/{row.pk}", query).status_code
+        answer = client.get(f"/web/content/{row.pk}", query)
+        body_of(answer)
+        return answer.status_code
 
     assert [status(carl, row) for row in (public_file, note_file, pending)] == [200, 404, 404]
     assert [status(nobody, row) for row in (public_file, note_file, pending)] == [404, 404, 404]

@@ -129,6 +129,23 @@ def test_filters_by_project_stage_assignee_state_and_deadline(world: SimpleNames
         f"assignees__id__exact={world.users.bob.pk}",
         "state__exact=in_progress",
         "date_deadline_from_0=2026-04-30&date_deadline_from_1=00:00:00&date_deadline_to_0=2026-05-02&date_deadline_to_1=00:00:00",
+        "date_deadline_from_0=2026-05-01&date_deadline_to_0=2026-05-01",
     ):
         page = browser.get(f"{url('task')}?{query}").content.decode()
         assert ("Wanted" in page, "Unwanted" in page) == (True, False), query
+
+
+def test_deadlines_are_filtered_by_the_clock_of_whoever_asks(world: SimpleNamespace) -> None:
+    """Noon in Greenwich is nine at night in Tokyo."""
+    make_task(make_project(), "Wanted", assignees=[world.users.bob], date_deadline="2026-05-01T12:00:00Z")
+    type(world.users.bob).objects.filter(pk=world.users.bob.pk).update(timezone="Asia/Tokyo")
+    browser = browser_of(world.users.bob)
+
+    def found(begins: str, ends: str) -> bool:
+        asked = "date_deadline_from_0=2026-05-01&date_deadline_from_1={}&date_deadline_to_0=2026-05-01&date_deadline_to_1={}"
+        return "Wanted" in browser.get(f"{url('task')}?{asked.format(begins, ends)}").content.decode()
+
+    assert found("20:30:00", "21:30:00")
+    assert not found("11:30:00", "12:30:00")
+    nonsense = browser.get(f"{url('task')}?date_deadline_from_0=never")
+    assert (nonsense.status_code, nonsense["Location"]) == (302, f"{url('task')}?e=1"), "the list without it"

@@ -144,6 +144,7 @@ def test_children_end_when_the_supervisor_is_killed_and_leftovers_are_ended_at_t
 
     parent.kill()
     parent.wait()
+    parent.stdout.close()
 
     assert wait_for(lambda: not process.alive(*children["web"]))
     assert process.alive(*children["worker"])

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import mailbox
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -66,8 +67,9 @@ class Command(BaseCommand):
         for name in paths:
             path = Path(name)
             if mbox:
-                for message in mailbox.mbox(path, create=False):
-                    yield f"{path.name}", message.as_bytes()
+                with closing(mailbox.mbox(path, create=False)) as box:
+                    for message in box:
+                        yield f"{path.name}", message.as_bytes()
             elif path.is_dir():
                 for file in sorted(path.rglob("*.eml")):
                     yield file.name, file.read_bytes()
