@@ -142,6 +142,7 @@ class ActionsMixin:
     action_warnings: Mapping[str, Any] = MappingProxyType({})
     # A hint for an input of an action, by (name of the action, name of the input).
     input_hints: Mapping[tuple[str, str], Any] = MappingProxyType({})
+    input_labels: Mapping[tuple[str, str], Any] = MappingProxyType({})  # instead of the input's name
 
     # --------------------------------------------------------------------- urls
     def get_urls(self) -> list[URLPattern]:
@@ -235,6 +236,7 @@ class ActionsMixin:
     ) -> TemplateResponse:
         for name, field in form.fields.items():
             field.help_text = self.input_hints.get((declared.name, name), field.help_text)
+            field.label = self.input_labels.get((declared.name, name), field.label)
         warning = self.action_warnings.get(declared.name) or _("This cannot be undone. Are you sure?")
         context = {
             **self.admin_site.each_context(request),

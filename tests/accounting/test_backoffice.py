@@ -31,6 +31,7 @@ from apps.core.actions import get_action
 from apps.core.jobs import engine
 from apps.core.records import service_for
 from tests.accounting.factories import Books, make_term
+from tests.accounting.invoice_tools import line, make
 
 pytestmark = pytest.mark.django_db
 DAY = datetime.date(2026, 3, 2)
@@ -181,6 +182,12 @@ def test_the_auditor_reads_and_has_nothing_to_press(books: Books, customer: Part
         content_type="application/json",
     )
     assert refused.status_code == 403
+    refused = client.post(
+        reverse("admin:accounting_entry_preview"),
+        json.dumps({"company": books.company.pk, "rows": []}),
+        content_type="application/json",
+    )
+    assert refused.status_code == 403
 
 
 def test_another_company_finds_nothing(books: Books, other_books: Books, customer: Partner) -> None:
@@ -210,6 +217,68 @@ def preview(client: Client, books: Books, rows: list[dict[str, Any]], **body: An
         ),
         content_type="application/json",
     )
+
+
+def test_the_preview_warns_with_links_and_not_of_the_draft_itself(books: Books, vendor: Partner) -> None:
+    first, second = (
+        make(books, vendor, type="vendor_bill", reference="F-1", lines=[line(100)]) for _n in range(2)
+    )
+    header = {"partner": str(vendor.pk), "reference": "f -1", "date": "2026-03-02"}
+    client = browser(books, "billing")
+
+    answer = preview(client, books, [], type="vendor_bill", header=header, record=second.pk)
+    other = preview(client, books, [], type="vendor_bill", header={**header, "reference": "F-2"})
+
+    (warning,) = answer.json()["warnings"]
+    assert warning["links"] == [
+        {"text": str(first), "url": reverse("admin:accounting_invoice_change", args=[first.pk])}
+    ]
+    assert (warning["blocks"], other.json()["warnings"]) == (False, [])
+
+
+def test_actions_lead_to_what_they_made_and_warn_only_of_what_is_dangerous(
+    books: Books, customer: Partner
+) -> None:
+    invoice = posted_invoice(books, customer)
+    client = browser(books, "accountant")
+
+    asked = client.get(reverse("admin:accounting_invoice_do", args=[invoice.pk, "reverse"]))
+    dangerous = client.get(reverse("admin:accounting_invoice_do", args=[invoice.pk, "reset"]))
+    done = client.post(
+        reverse("admin:accounting_invoice_do", args=[invoice.pk, "reverse"]),
+        {"_confirmed": "1", "in-reason": "Returned"},
+    )
+
+    note = Invoice.objects.get(reversed_invoice=invoice)
+    assert done.headers["Location"] == reverse("admin:accounting_invoice_change", args=[note.pk])
+    assert "bo-warning" not in asked.content.decode()
+    assert "Empty: today." in asked.content.decode()
+    assert "payments are unmatched" in dangerous.content.decode()
+
+
+def test_tax_items_of_an_entry_are_told_before_it_is_saved(books: Books) -> None:
+    rows = [
+        {"account": books.accounts.expense.pk, "debit": "100", "taxes": [books.taxes.purchase21.pk]},
+        {"account": books.accounts.bank.pk, "credit": "5"},
+    ]
+    client = browser(books, "accountant")
+
+    told = client.post(
+        reverse("admin:accounting_entry_preview"),
+        json.dumps({"company": books.company.pk, "date": "2026-03-02", "rows": rows}),
+        content_type="application/json",
+    )
+    wrong = client.post(
+        reverse("admin:accounting_entry_preview"),
+        json.dumps({"company": books.company.pk, "date": "soon", "rows": rows}),
+        content_type="application/json",
+    )
+
+    (item,) = told.json()["items"]
+    assert (item["balance"], item["amount"]) == ("21", "€21.00")
+    assert item["account"].startswith("411000")
+    assert (wrong.status_code, list(wrong.json()["fields"])) == (400, ["date"])
+    assert not JournalEntry.objects.exists()
 
 
 def test_the_preview_is_what_posting_books(books: Books, customer: Partner) -> None:

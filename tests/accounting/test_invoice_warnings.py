@@ -11,6 +11,9 @@ from apps.accounting.models import AccountingSettings, Invoice
 from apps.accounting.selectors.invoices import due_parts, references_twice, similar_documents, warnings_of
 from apps.accounting.services.posting import post_invoices
 from apps.accounting.services.unposting import cancel_invoices
+from apps.contacts.models import BankAccount
+from apps.core.actor import system_actor
+from apps.core.records import service_for
 from tests.accounting.factories import Books, make_partner, make_term
 from tests.accounting.invoice_tools import D, line, make
 
@@ -103,3 +106,32 @@ def test_due_parts_of_drafts_and_posted_documents(books: Books, customer: Any) -
     assert draft == [(part.date, part.amount, part.left, None) for part in posted]
     assert [part.amount for part in posted] == [D("363.00"), D("847.00")]
     assert all(part.item_pk for part in posted)
+
+
+def test_money_for_an_account_that_nobody_confirmed(books: Books, vendor: Any) -> None:
+    account = service_for(BankAccount).create_one(
+        {"partner": vendor, "number": "BE71096123456769"}, actor=system_actor(company_pk=books.company.pk)
+    )
+    bill = make(
+        books, vendor, type="vendor_bill", reference="F-1", bank_account=account.pk, lines=[line(100)]
+    )
+    actor = books.actor("billing")
+
+    (warning,) = warnings_of(bill, actor)
+    assert (warning.code, warning.blocks) == ("untrusted_bank", False)
+    assert account.number in warning.text
+
+    AccountingSettings.objects.filter(company=books.company).update(require_trusted_bank=True)
+    assert [warning.blocks for warning in warnings_of(bill, actor)] == [True]
+    bill.bank_account = None
+    assert [warning.code for warning in warnings_of(bill, actor)] == ["untrusted_bank"]
+    BankAccount.objects.filter(pk=account.pk).update(trusted=True)
+    bill.bank_account_id = account.pk
+    assert warnings_of(bill, actor) == []
+
+
+def test_references_are_one_whatever_blanks_and_capitals(books: Books, vendor: Any) -> None:
+    first = make(books, vendor, type="vendor_bill", reference="Straße\t12 a", lines=[line(10)])
+    second = make(books, vendor, type="vendor_bill", reference="straße12A", lines=[line(20)])
+
+    assert references_twice([second], books.actor("billing")) == {second.pk: [first]}

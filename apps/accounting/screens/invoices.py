@@ -8,6 +8,7 @@ from typing import Any
 from django.db import models
 from django.http import HttpRequest, HttpResponseRedirect, QueryDict
 from django.urls import URLPattern, path, reverse
+from django.utils.formats import date_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
@@ -34,6 +35,7 @@ from apps.accounting.screens.invoice_parts import (
 )
 from apps.accounting.screens.money import AMOUNT, NUMBER, column, decimals, money
 from apps.accounting.screens.payments import MOST_DOCUMENTS, register_address
+from apps.accounting.selectors.locks import today_of
 from apps.accounting.selectors.screens import (
     account_choices,
     account_labels,
@@ -107,7 +109,7 @@ def state_of(record: Invoice) -> tuple[str, str]:
 @backoffice(Invoice)
 class InvoiceAdmin(RecordAdmin):
     change_form_template = "accounting/invoice_form.html"
-    list_display = ("label", "partner", "date", "due_date", "untaxed", "total", "residual", "status")
+    list_display = ("label", "partner", "date", "due", "untaxed", "total", "residual", "status")
     list_filter = (
         "type",
         "state",
@@ -150,6 +152,7 @@ class InvoiceAdmin(RecordAdmin):
     )
     input_hints = MappingProxyType(
         {
+            ("post", "soft"): gettext_lazy("They stay drafts and post themselves when it comes."),
             ("reverse", "date"): TODAY_HINT,
             ("reverse_and_reinvoice", "date"): TODAY_HINT,
             ("debit_note", "date"): TODAY_HINT,
@@ -158,6 +161,9 @@ class InvoiceAdmin(RecordAdmin):
             ("send", "message"): TEXT_HINT,
             ("send_pro_forma", "message"): TEXT_HINT,
         }
+    )
+    input_labels = MappingProxyType(
+        {("post", "soft"): gettext_lazy("Leave those of the future for their day")}
     )
     select_fields = ("currency", "journal", "payment_term", "fiscal_position", "cash_rounding", "incoterm")
     fieldsets = (
@@ -222,6 +228,16 @@ class InvoiceAdmin(RecordAdmin):
         return str(record)
 
     @staticmethod
+    @column(gettext_lazy("due date"), order="due_date", look=NUMBER)
+    def due(record: Invoice) -> str:
+        if record.due_date is None:
+            return ""
+        shown = date_format(record.due_date, "DATE_FORMAT")
+        today = getattr(record, "shown_day", record.due_date)
+        late = record.state == EntryState.POSTED and record.residual_amount and record.due_date < today
+        return format_html('<span class="ac-late">{}</span>', shown) if late else shown
+
+    @staticmethod
     @column(gettext_lazy("status"), order="payment_state")
     def status(record: Invoice) -> SafeString:
         key, text = state_of(record)
@@ -230,8 +246,9 @@ class InvoiceAdmin(RecordAdmin):
 
     def prepare_rows(self, request: HttpRequest, rows: list[Any]) -> None:
         """A list of one side shows its amounts as they are on the documents, a mixed list signed as for the company."""
-        kind = asked_type(request)
+        kind, today = asked_type(request), today_of(actor_of(request))
         for row in rows:
+            row.shown_day = today
             row.shown_sign = -1 if kind and _is_negative(kind) else 1
 
     @staticmethod

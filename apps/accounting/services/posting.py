@@ -99,7 +99,7 @@ class Posting:
     permission="post",
     source={EntryState.DRAFT},
     target=EntryState.POSTED,
-    title=gettext_lazy("Confirm"),
+    title=gettext_lazy("Post"),
     icon="check",
     saves_state=True,
 )
