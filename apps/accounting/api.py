@@ -43,6 +43,7 @@ from apps.accounting.selectors.payments import warnings_of as payment_warnings_o
 from apps.accounting.services.charts import available_charts, charts_for
 from apps.api.base import (
     CREATE,
+    DELETE,
     DETAIL,
     LIST,
     READ_ONLY,
@@ -458,10 +459,11 @@ class JournalItemResource(Resource):
 
 @resource("accounting/matches")
 class PartialMatchResource(Resource):
-    """What settled what. Made by payments and by the action ``reconcile`` of journal items."""
+    """What settled what. Made by payments and by the action ``reconcile`` of journal items; deleting one undoes it, with the
+    exchange difference and the taxes that it made."""
 
     model = PartialMatch
-    operations = READ_ONLY
+    operations = (*READ_ONLY, DELETE)
     currencies: ClassVar[Mapping[str, str]] = {
         "amount": OWN_CURRENCY,
         "debit_amount_currency": "debit_item__currency",

@@ -89,6 +89,7 @@ ROLES = (
             "accounting.PartnerTerms": "view add change delete",
             "accounting.JournalEntry": "view add change delete post reverse",
             "accounting.JournalItem": "view add change delete reconcile",
+            "accounting.PartialMatch": "view delete",
             "accounting.BankStatement": "view add change delete",
             "accounting.StatementLine": "view add change delete reconcile",
             "accounting.ReconcileRule": "view add change delete",

@@ -7,8 +7,9 @@ matching number; what is left of a connected set is numbered anew.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from django.db.models import Q
 from django.utils.translation import gettext as _
@@ -29,7 +30,27 @@ from apps.accounting.services.match_rows import (
 from apps.accounting.services.payment_state import refresh_after
 from apps.core.actor import Actor
 from apps.core.errors import Conflict
+from apps.core.records import RecordService, service
+from apps.core.rules import require_visible
 from apps.core.unit_of_work import unit_of_work
+
+
+@service(PartialMatch)
+class PartialMatchService(RecordService[PartialMatch]):
+    """Matchings are made by matching items and never changed; deleting one undoes it with all that it made."""
+
+    def create(self, rows: Sequence[Mapping[str, Any]], *, actor: Actor) -> list[PartialMatch]:
+        raise Conflict(_("Match the items: they make their matchings."), code="made_by_matching")
+
+    def update(self, records: Any, values: Mapping[str, Any], **options: Any) -> list[PartialMatch]:
+        raise Conflict(_("A matching is never changed: undo it and match anew."), code="made_by_matching")
+
+    def delete(self, records: Iterable[PartialMatch], *, actor: Actor) -> int:
+        chosen = list(records)
+        actor.require(PartialMatch, "delete")
+        require_visible(chosen, actor, "delete")
+        unmatch_partials(chosen, actor=actor)
+        return len(chosen)
 
 
 @dataclass(slots=True)
