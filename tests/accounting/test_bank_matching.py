@@ -11,7 +11,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from apps.accounting.models import Invoice, Payment, ReconcileRule, StatementLine
-from apps.accounting.selectors.bank_matching import Proposal, label_pattern, proposals_for
+from apps.accounting.selectors.bank_matching import Proposal, certain_one, label_pattern, proposals_for
 from apps.accounting.services.bank_reconcile import reconcile
 from apps.accounting.services.bank_rules import apply_rules, choice_of
 from apps.accounting.services.payments import post_payments
@@ -52,6 +52,75 @@ def test_the_number_in_the_label_comes_first(books: Books, customer: Partner) ->
     assert two.number in found[0].reason
     assert found[0].partner_pk == customer.pk
     assert term_item(one).pk not in found[0].items
+
+
+# ------------------------------------------------------------------------------------------------------ what is certain
+def certain(books: Books, line: StatementLine) -> tuple[int, ...] | None:
+    found = certain_one(proposals(books, line))
+    return None if found is None else found.items
+
+
+def test_a_full_reference_with_the_whole_amount_is_certain_a_part_is_not(
+    books: Books, customer: Partner
+) -> None:
+    invoice = invoices(books, customer, "50.00", payment_reference="RF18539007547034")[0]
+    label = "RF18 5390 0754 7034"
+
+    assert certain(books, make_line(books, "50.00", label=label)) == (term_item(invoice).pk,)
+    assert certain(books, make_line(books, "49.00", label=label)) is None
+
+
+def test_of_several_that_the_label_names_the_one_of_the_amount_is_certain(
+    books: Books, customer: Partner
+) -> None:
+    one, two = invoices(books, customer, "50.00", "70.00")
+
+    found = proposals(books, make_line(books, "70.00", label=f"{one.number} {two.number}"))
+    both = proposals(books, make_line(books, "120.00", label=f"{one.number} {two.number}"))
+
+    assert [p.items for p in found[:2]] == [
+        (term_item(two).pk,),
+        (term_item(one).pk, term_item(two).pk),
+    ]
+    assert [p.certain for p in found[:2]] == [True, False]
+    assert (both[0].items, both[0].certain) == ((term_item(one).pk, term_item(two).pk), True)
+
+
+def test_the_amount_of_a_partner_is_certain_when_he_is_known_and_has_one_such_item(
+    books: Books, customer: Partner
+) -> None:
+    invoice = invoices(books, customer, "70.00")[0]
+
+    known = certain(books, make_line(books, "70.00", partner=customer))
+    alike = certain(books, make_line(books, "70.00", partner_name="Prime Customer Ltd"))
+    invoices(books, customer, "70.00")
+    two = certain(books, make_line(books, "70.00", partner=customer))
+
+    assert known == (term_item(invoice).pk,)
+    assert (alike, two) == (None, None)
+
+
+def test_a_rule_that_asks_nobody_is_certain_and_one_that_asks_is_not(books: Books) -> None:
+    rule = make_rule(books, label_test="contains", label_text="fee")
+    line = make_line(books, "-5.00", label="Card fee")
+
+    asks = certain_one(proposals(books, line))
+    service_for(ReconcileRule).update([rule], {"auto_validate": True}, actor=books.actor("adviser"))
+    found = certain_one(proposals(books, line))
+
+    assert asks is None
+    assert found is not None
+    assert found.rule_pk == rule.pk
+
+
+def test_buttons_of_rules_show_only_where_they_are_asked_for(books: Books) -> None:
+    make_rule(books, kind="button")
+    line = make_line(books, "-5.00", label="Card fee")
+
+    asked = proposals_for([line], actor=books.actor(), buttons=True).get(line.pk, [])
+
+    assert proposals(books, line) == []
+    assert [p.reason for p in asked] == ["rule “Fees”"]
 
 
 def test_a_payment_reference_in_groups_is_read(books: Books, customer: Partner) -> None:
