@@ -188,7 +188,7 @@ class Forgery:
                 i["account_id"],
                 i["amount_currency"],
                 i["credit"],
-                codes[i["currency_id"]],
+                codes.get(i["currency_id"], "XXX"),
                 i["debit"],
                 i["name"],
                 i.get("partner_id"),

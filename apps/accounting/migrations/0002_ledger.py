@@ -69,16 +69,170 @@ $$;
 """
 
 # ------------------------------------------------------------------------------------------------------------ entries
-# Everything about a posted entry at once, at commit: one look at its items, one at its series, chain and locks.
-ENTRY_CHECK_DECLARE = """
+# Everything about posted entries, many at once: one look at their items, series, chain and locks. Answers nothing; raises the first
+# fault. Items of a posted entry come before it and never change, so that what is true here is true at commit.
+#
+# Planning its questions anew each time would cost several times their answers, and a few items, each with its account and currency
+# by key, is the right way whatever the tables grow to.
+CHECK_ENTRIES = """
+CREATE FUNCTION accounting_revision_fits(entry bigint) RETURNS boolean LANGUAGE plpgsql STABLE
+SET plan_cache_mode = force_generic_plan AS
+$$
+-- A number is in force once: odd revisions take the one before back to the cent, even ones follow such a one.
+DECLARE
     e accounting_journalentry%ROWTYPE;
     before accounting_journalentry%ROWTYPE;
-    s accounting_numberseries%ROWTYPE;
-    f record;
-    previous text := '';
-    journal_type text;
-    locked record;
+BEGIN
+    SELECT * INTO STRICT e FROM accounting_journalentry WHERE id = entry;
+    SELECT * INTO before FROM accounting_journalentry p
+    WHERE p.series_id = e.series_id AND p.series_number = e.series_number AND p.revision = e.revision - 1;
+    RETURN FOUND AND (before.company_id, before.invoice_id, before.payment_id)
+                     IS NOT DISTINCT FROM (e.company_id, e.invoice_id, e.payment_id)
+        AND (e.revision % 2 = 0 OR e.reversal_of_id IS NOT DISTINCT FROM before.id AND NOT EXISTS (
+                SELECT 1 FROM accounting_journalitem i WHERE i.entry_id IN (e.id, before.id)
+                GROUP BY i.account_id, i.partner_id, i.currency_id
+                HAVING sum(i.debit - i.credit) <> 0 OR sum(i.amount_currency) <> 0));
+END
+$$;
+CREATE FUNCTION accounting_check_entries(wanted bigint[]) RETURNS void LANGUAGE plpgsql
+SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS
+$$
+DECLARE
+    bad record;
+BEGIN
+    IF current_setting('transaction_isolation') <> 'read committed' THEN
+        -- an older snapshot would not see a lock date, or an item, that was committed meanwhile
+        RAISE EXCEPTION 'entries % are posted in a transaction that does not see the present', wanted
+            USING ERRCODE = 'check_violation', CONSTRAINT = 'accounting_entry_sees_present';
+    END IF;
+    WITH summed AS MATERIALIZED (
+        SELECT e.id, count(i.id) AS n, bool_or(i.position = 0) AS has_first,
+               -- what does not exist yet could be made afterwards, other than it was judged
+               own.id IS NOT NULL AND coalesce(
+                   bool_and(cur.id IS NOT NULL AND a.id IS NOT NULL) FILTER (WHERE i.id IS NOT NULL), true) AS known,
+               coalesce(sum(i.debit - i.credit), 0) AS difference,
+               bool_and(i.company_id = e.company_id) AS one_company,
+               bool_and(i.posted AND i.journal_id = e.journal_id AND i.date = e.date) AS alike,
+               bool_and(mod(i.debit, own.rounding) = 0 AND mod(i.credit, own.rounding) = 0
+                        AND mod(i.amount_currency, cur.rounding) = 0 AND mod(i.tax_base_amount, own.rounding) = 0
+                        AND mod(coalesce(i.discount_amount_currency, 0), cur.rounding) = 0) AS exact,
+               bool_and(i.currency_id <> own.id OR i.amount_currency = i.debit - i.credit) AS own_amounts,
+               bool_and(a.currency_id IS NULL OR a.currency_id = i.currency_id) AS account_currency,
+               bool_or(a.type = 'off_balance') AS off, bool_and(a.type = 'off_balance') AS all_off,
+               coalesce(bool_or(i.tax_id IS NOT NULL OR i.tax_pks <> '{}' OR i.tag_pks <> '{}'), false) AS taxed,
+               string_agg(__ITEM__, ',' ORDER BY i.position, i.id) AS payload
+        FROM accounting_journalentry e
+        LEFT JOIN access_company c ON c.id = e.company_id
+        LEFT JOIN core_currency own ON own.id = c.currency_id
+        LEFT JOIN accounting_journalitem i ON i.entry_id = e.id
+        LEFT JOIN core_currency cur ON cur.id = i.currency_id
+        LEFT JOIN accounting_account a ON a.id = i.account_id
+        WHERE e.id = ANY (wanted) GROUP BY e.id, own.id
+    ), judged AS MATERIALIZED (
+        SELECT e.id, e.number, e.company_id, e.date, j.type, f.taxed, e.posted_by_id, f.difference, CASE
+            WHEN NOT f.known OR j.id IS NULL OR s.id IS NULL THEN 'accounting_entry_links'
+            WHEN f.n = 0 THEN 'accounting_entry_has_items'
+            WHEN f.difference <> 0 THEN 'accounting_entry_balances'
+            WHEN NOT f.one_company THEN 'accounting_item_company_of_entry'
+            WHEN NOT f.alike THEN 'accounting_item_like_entry'
+            WHEN NOT f.has_first THEN 'accounting_item_first'
+            WHEN NOT f.exact THEN 'accounting_item_exact'
+            WHEN NOT f.own_amounts THEN 'accounting_item_own_currency'
+            WHEN NOT f.account_currency THEN 'accounting_item_account_currency'
+            WHEN f.off AND NOT f.all_off THEN 'accounting_entry_off_balance'
+            WHEN (s.journal_id = e.journal_id AND e.series_number < s.next_number AND e.series_number >= s.first_number
+                  AND e.number = s.prefix || lpad(e.series_number::text,
+                                                  greatest(s.padding, length(e.series_number::text)), '0') || s.suffix
+                 ) IS NOT TRUE THEN 'accounting_entry_number_of_series'
+            WHEN e.revision = 0 AND e.series_number > s.first_number AND NOT EXISTS (
+                SELECT 1 FROM accounting_journalentry p
+                WHERE p.series_id = e.series_id AND p.series_number = e.series_number - 1 AND p.revision = 0
+            ) OR e.revision > 0 AND NOT EXISTS (
+                SELECT 1 FROM accounting_journalentry p
+                WHERE p.series_id = e.series_id AND p.series_number = e.series_number AND p.revision = e.revision - 1
+            ) THEN 'accounting_entry_no_hole'
+            WHEN e.revision > 0 AND NOT accounting_revision_fits(e.id) THEN 'accounting_entry_revision'
+            WHEN (e.chain_index >= 1 AND e.digest = __SHA_ENTRY__ AND e.hash = __SHA_CHAIN__) IS NOT TRUE
+                THEN 'accounting_entry_chained'
+        END AS fault
+        FROM summed f JOIN accounting_journalentry e ON e.id = f.id
+        LEFT JOIN accounting_journal j ON j.id = e.journal_id
+        LEFT JOIN accounting_numberseries s ON s.id = e.series_id
+        LEFT JOIN LATERAL (
+            -- Asked for as a range in its order: the index of the chain is then the only cheap way, also when the statistics
+            -- know of few rows and any index that begins with the journal would look as good.
+            SELECT p.hash FROM accounting_journalentry p
+            WHERE p.journal_id = e.journal_id AND p.chain_index BETWEEN e.chain_index - 1 AND e.chain_index - 1
+            ORDER BY p.chain_index LIMIT 1
+        ) AS previous ON true
+    ), locked AS MATERIALIZED (
+        SELECT g.*, l.day, l.kind
+        FROM (SELECT DISTINCT company_id, date, type, taxed, posted_by_id FROM judged) AS g
+        CROSS JOIN LATERAL accounting_lock_for(g.company_id, g.date, g.type, g.taxed, g.posted_by_id) AS l
+    )
+    SELECT judged.*, locked.day, locked.kind INTO bad
+    FROM judged LEFT JOIN locked ON (locked.company_id, locked.date, locked.type, locked.taxed)
+        = (judged.company_id, judged.date, judged.type, judged.taxed)
+        AND locked.posted_by_id IS NOT DISTINCT FROM judged.posted_by_id
+    WHERE judged.fault IS NOT NULL OR locked.day IS NOT NULL ORDER BY judged.id LIMIT 1;
+    IF NOT FOUND THEN
+        RETURN;
+    END IF;
+    IF bad.fault IS NULL THEN
+        RAISE EXCEPTION 'entry % is dated %, but the books are locked up to % (%)', bad.number, bad.date, bad.day, bad.kind
+            USING ERRCODE = 'check_violation', CONSTRAINT = 'accounting_entry_not_locked', COLUMN = 'date';
+    END IF;
+    RAISE EXCEPTION '%', format(CASE bad.fault
+        WHEN 'accounting_entry_links' THEN 'entry %s names a company, journal, series, account or currency that does not exist'
+        WHEN 'accounting_entry_has_items' THEN 'entry %s has no items'
+        WHEN 'accounting_entry_balances' THEN 'entry %s does not balance: debit and credit differ by %s'
+        WHEN 'accounting_item_company_of_entry' THEN 'an item of entry %s belongs to another company'
+        WHEN 'accounting_item_like_entry' THEN 'items of entry %s do not carry its journal and date'
+        WHEN 'accounting_item_first' THEN 'entry %s has no item at position 0'
+        WHEN 'accounting_item_exact' THEN 'entry %s has an amount finer than its currency'
+        WHEN 'accounting_item_own_currency' THEN 'entry %s has two amounts for one item in company currency'
+        WHEN 'accounting_item_account_currency' THEN 'an account of entry %s takes another currency only'
+        WHEN 'accounting_entry_off_balance' THEN 'entry %s mixes accounts off balance with others'
+        WHEN 'accounting_entry_number_of_series' THEN 'number %s is not of its series'
+        WHEN 'accounting_entry_no_hole' THEN 'number %s would leave a hole before it'
+        WHEN 'accounting_entry_revision' THEN 'entry %s does not take back what had its number before'
+        ELSE 'entry %s does not continue the chain of its journal'
+    END, bad.number, bad.difference) USING ERRCODE = 'check_violation', CONSTRAINT = bad.fault;
+END
+$$;
 """
+# The texts of the functions above, written out: called by name they are not built into the statement.
+CHECK_ENTRIES = (
+    CHECK_ENTRIES.replace(
+        "__ITEM__",
+        """'{"account":' || i.account_id || ',"amount_currency":"' || round(i.amount_currency, 4) || '","credit":"'
+                   || round(i.credit, 4) || '","currency":"' || cur.code || '","debit":"' || round(i.debit, 4)
+                   || '","name":' || to_json(i.name)::text || ',"partner":' || coalesce(i.partner_id::text, 'null') || '}'""",
+    )
+    .replace(
+        "__SHA_ENTRY__",
+        """encode(sha256(convert_to('{"company":' || e.company_id || ',"date":"' || to_char(e.date, 'YYYY-MM-DD')
+                      || '","items":[' || f.payload || '],"journal":' || e.journal_id || ',"number":'
+                      || to_json(e.number)::text || ',"revision":' || e.revision || ',"v":1}', 'UTF8')), 'hex')""",
+    )
+    .replace(
+        "__SHA_CHAIN__",
+        """encode(sha256(convert_to(CASE WHEN e.chain_index = 1 THEN '' ELSE previous.hash END || e.digest, 'UTF8')), 'hex')""",
+    )
+)
+CHECK_ENTRIES_BACK = """
+DROP FUNCTION accounting_check_entries(bigint[]);
+DROP FUNCTION accounting_revision_fits(bigint);
+"""
+ENTRIES_POSTED = """
+    SELECT array_agg(id) INTO wanted FROM fresh WHERE state = 'posted';
+    IF wanted IS NOT NULL THEN
+        PERFORM accounting_check_entries(wanted);
+    END IF;
+    RETURN NULL;
+"""
+# Drafts, when the transaction is done with them: those that became final are looked at like the others.
+ENTRY_CHECK_DECLARE = "e accounting_journalentry%ROWTYPE;"
 ENTRY_CHECK = """
     IF TG_OP = 'UPDATE' AND OLD.state = 'posted' THEN
         RETURN NULL;  -- final already; the guard of changes has spoken
@@ -92,126 +246,8 @@ ENTRY_CHECK = """
             RAISE EXCEPTION 'entry % is not posted, but has posted items', e.id
                 USING ERRCODE = 'check_violation', CONSTRAINT = 'accounting_item_posted_with_entry';
         END IF;
-        RETURN NULL;
-    END IF;
-    IF NEW.state <> 'posted' THEN
-        RETURN NULL;  -- an earlier change of a row that was posted later in the transaction, which is looked at then
-    END IF;
-    IF current_setting('transaction_isolation') <> 'read committed' THEN
-        -- an older snapshot would not see a lock date, or an item, that was committed meanwhile
-        RAISE EXCEPTION 'entry % is posted in a transaction that does not see the present', e.number
-            USING ERRCODE = 'check_violation', CONSTRAINT = 'accounting_entry_sees_present';
-    END IF;
-    SELECT count(*) AS n, bool_or(i.position = 0) AS has_first,
-           coalesce(sum(i.debit - i.credit), 0) AS difference,
-           bool_and(i.company_id = e.company_id) AS one_company,
-           bool_and(i.posted AND i.journal_id = e.journal_id AND i.date = e.date) AS alike,
-           bool_and(mod(i.debit, own.rounding) = 0 AND mod(i.credit, own.rounding) = 0
-                    AND mod(i.amount_currency, cur.rounding) = 0 AND mod(i.tax_base_amount, own.rounding) = 0
-                    AND mod(coalesce(i.discount_amount_currency, 0), cur.rounding) = 0) AS exact,
-           bool_and(i.currency_id <> own.id OR i.amount_currency = i.debit - i.credit) AS own_amounts,
-           bool_and(a.currency_id IS NULL OR a.currency_id = i.currency_id) AS account_currency,
-           bool_or(a.type = 'off_balance') AS off, bool_and(a.type = 'off_balance') AS all_off,
-           bool_or(i.tax_id IS NOT NULL OR i.tax_pks <> '{}' OR i.tag_pks <> '{}') AS taxed,
-           string_agg(accounting_item_payload(i.account_id, i.amount_currency, i.credit, cur.code, i.debit, i.name,
-                                              i.partner_id), ',' ORDER BY i.position, i.id) AS payload
-    INTO f
-    FROM accounting_journalitem i
-    JOIN core_currency cur ON cur.id = i.currency_id
-    JOIN accounting_account a ON a.id = i.account_id
-    JOIN access_company c ON c.id = e.company_id
-    JOIN core_currency own ON own.id = c.currency_id
-    WHERE i.entry_id = e.id;
-    IF f.n = 0 THEN
-        RAISE EXCEPTION 'entry % has no items', e.number
-            USING ERRCODE = 'check_violation', CONSTRAINT = 'accounting_entry_has_items';
-    END IF;
-    IF f.difference <> 0 THEN
-        RAISE EXCEPTION 'entry % does not balance: debit and credit differ by %', e.number, f.difference
-            USING ERRCODE = 'check_violation', CONSTRAINT = 'accounting_entry_balances';
-    END IF;
-    IF NOT f.one_company THEN
-        RAISE EXCEPTION 'an item of entry % belongs to another company', e.number
-            USING ERRCODE = 'check_violation', CONSTRAINT = 'accounting_item_company_of_entry';
-    END IF;
-    IF NOT f.alike THEN
-        RAISE EXCEPTION 'items of entry % do not carry its journal and date', e.number
-            USING ERRCODE = 'check_violation', CONSTRAINT = 'accounting_item_like_entry';
-    END IF;
-    IF NOT f.has_first THEN
-        RAISE EXCEPTION 'entry % has no item at position 0', e.number
-            USING ERRCODE = 'check_violation', CONSTRAINT = 'accounting_item_first';
-    END IF;
-    IF NOT f.exact THEN
-        RAISE EXCEPTION 'entry % has an amount finer than its currency', e.number
-            USING ERRCODE = 'check_violation', CONSTRAINT = 'accounting_item_exact';
-    END IF;
-    IF NOT f.own_amounts THEN
-        RAISE EXCEPTION 'entry % has two amounts for one item in company currency', e.number
-            USING ERRCODE = 'check_violation', CONSTRAINT = 'accounting_item_own_currency';
-    END IF;
-    IF NOT f.account_currency THEN
-        RAISE EXCEPTION 'an account of entry % takes another currency only', e.number
-            USING ERRCODE = 'check_violation', CONSTRAINT = 'accounting_item_account_currency';
-    END IF;
-    IF f.off AND NOT f.all_off THEN
-        RAISE EXCEPTION 'entry % mixes accounts off balance with others', e.number
-            USING ERRCODE = 'check_violation', CONSTRAINT = 'accounting_entry_off_balance';
-    END IF;
-
-    SELECT * INTO s FROM accounting_numberseries WHERE id = e.series_id;
-    IF s.journal_id <> e.journal_id OR e.series_number >= s.next_number OR e.series_number < s.first_number
-       OR e.number <> s.prefix || lpad(e.series_number::text, greatest(s.padding, length(e.series_number::text)), '0') || s.suffix
-    THEN
-        RAISE EXCEPTION 'number % is not of its series', e.number
-            USING ERRCODE = 'check_violation', CONSTRAINT = 'accounting_entry_number_of_series';
-    END IF;
-    IF e.revision = 0 AND e.series_number > s.first_number AND NOT EXISTS (
-        SELECT 1 FROM accounting_journalentry p
-        WHERE p.series_id = e.series_id AND p.series_number = e.series_number - 1 AND p.revision = 0
-    ) OR e.revision > 0 AND NOT EXISTS (
-        SELECT 1 FROM accounting_journalentry p
-        WHERE p.series_id = e.series_id AND p.series_number = e.series_number AND p.revision = e.revision - 1
-    ) THEN
-        RAISE EXCEPTION 'number % would leave a hole before it', e.number
-            USING ERRCODE = 'check_violation', CONSTRAINT = 'accounting_entry_no_hole';
-    END IF;
-
-    IF e.revision > 0 THEN
-        -- A number is in force once: odd revisions take the one before back to the cent, even ones follow such a one.
-        SELECT * INTO STRICT before FROM accounting_journalentry p
-        WHERE p.series_id = e.series_id AND p.series_number = e.series_number AND p.revision = e.revision - 1;
-        IF (before.company_id, before.invoice_id, before.payment_id) IS DISTINCT FROM (e.company_id, e.invoice_id, e.payment_id)
-           OR e.revision % 2 = 1 AND (e.reversal_of_id IS DISTINCT FROM before.id OR EXISTS (
-                SELECT 1 FROM accounting_journalitem i WHERE i.entry_id IN (e.id, before.id)
-                GROUP BY i.account_id, i.partner_id, i.currency_id
-                HAVING sum(i.debit - i.credit) <> 0 OR sum(i.amount_currency) <> 0))
-        THEN
-            RAISE EXCEPTION 'entry % does not take back what had its number before', e.number
-                USING ERRCODE = 'check_violation', CONSTRAINT = 'accounting_entry_revision';
-        END IF;
-    END IF;
-
-    IF e.chain_index > 1 THEN
-        -- Asked for as a range in its order: the index of the chain is then the only cheap way, also when the statistics
-        -- know of few rows and any index that begins with the journal would look as good.
-        SELECT p.hash INTO previous FROM accounting_journalentry p
-        WHERE p.journal_id = e.journal_id AND p.chain_index BETWEEN e.chain_index - 1 AND e.chain_index - 1
-        ORDER BY p.chain_index LIMIT 1;
-    END IF;
-    IF previous IS NULL OR e.chain_index < 1
-       OR e.digest <> accounting_sha256(accounting_entry_payload(
-              e.company_id, e.date, f.payload, e.journal_id, e.number, e.revision))
-       OR e.hash <> accounting_sha256(previous || e.digest) THEN
-        RAISE EXCEPTION 'entry % does not continue the chain of its journal', e.number
-            USING ERRCODE = 'check_violation', CONSTRAINT = 'accounting_entry_chained';
-    END IF;
-
-    SELECT type INTO journal_type FROM accounting_journal WHERE id = e.journal_id;
-    SELECT * INTO locked FROM accounting_lock_for(e.company_id, e.date, journal_type, f.taxed, e.posted_by_id);
-    IF FOUND THEN
-        RAISE EXCEPTION 'entry % is dated %, but the books are locked up to % (%)', e.number, e.date, locked.day, locked.kind
-            USING ERRCODE = 'check_violation', CONSTRAINT = 'accounting_entry_not_locked', COLUMN = 'date';
+    ELSIF NEW.state = 'posted' THEN  -- an earlier change of a row that was posted later comes by again
+        PERFORM accounting_check_entries(ARRAY[e.id]);
     END IF;
     RETURN NULL;
 """
@@ -757,10 +793,29 @@ class Migration(migrations.Migration):
             declare="taken bigint;",
             body=_one_document_a_key("accounting_invoice"),
         ),
+        migrations.RunSQL(CHECK_ENTRIES, CHECK_ENTRIES_BACK),
+        AddTrigger(
+            "journalentry",
+            "accounting_entries_posted",
+            when="AFTER INSERT",
+            level="STATEMENT",
+            referencing="NEW TABLE AS fresh",
+            declare="wanted bigint[];",
+            body=ENTRIES_POSTED,
+        ),
+        AddTrigger(
+            "journalentry",
+            "accounting_entry_drafted",
+            when="AFTER INSERT",
+            deferred=True,
+            declare=ENTRY_CHECK_DECLARE,
+            body=ENTRY_CHECK,
+            condition="NEW.state <> 'posted'",
+        ),
         AddTrigger(
             "journalentry",
             "accounting_entry_check",
-            when="AFTER INSERT OR UPDATE OF state",
+            when="AFTER UPDATE OF state",
             deferred=True,
             declare=ENTRY_CHECK_DECLARE,
             body=ENTRY_CHECK,

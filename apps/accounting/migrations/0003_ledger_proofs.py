@@ -32,15 +32,6 @@ ALTER TABLE accounting_journalentry DROP CONSTRAINT accounting_entry_of_items;
 ALTER TABLE accounting_journalentry DROP COLUMN is_posted;
 """
 
-# The check of an entry runs once an entry: planning its questions anew each time would cost several times their answers. A few
-# items, each with its account and currency by key, is the right way whatever the tables grow to.
-QUICK_CHECK = """
-ALTER FUNCTION accounting_entry_check() SET plan_cache_mode = force_generic_plan;
-ALTER FUNCTION accounting_entry_check() SET enable_seqscan = off;
-ALTER FUNCTION accounting_entry_check() SET enable_hashjoin = off;
-ALTER FUNCTION accounting_entry_check() SET enable_mergejoin = off;
-"""
-
 # ------------------------------------------------------------------------------------------------ series and chains
 SERIES_CHANGES = """
     IF (NEW.id, NEW.journal_id, NEW.kind, NEW.prefix, NEW.suffix, NEW.padding, NEW.first_number)
@@ -207,7 +198,6 @@ class Migration(migrations.Migration):
 
     operations = (
         migrations.RunSQL(ITEM_WITH_ENTRY, ITEM_WITH_ENTRY_BACK),
-        migrations.RunSQL(QUICK_CHECK, "ALTER FUNCTION accounting_entry_check() RESET ALL"),
         AddTrigger("numberseries", "accounting_series_changes", when="BEFORE UPDATE", body=SERIES_CHANGES),
         AddTrigger(
             "numberseries",

@@ -10,7 +10,6 @@ import datetime
 from collections.abc import Sequence
 from decimal import Decimal
 
-from django.db import connection
 from django.db.models import F, Sum
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -111,11 +110,6 @@ def close_year(
             actor=actor,
         )[0]
         entry_pk = entry.pk
-    with (
-        connection.cursor() as cursor
-    ):  # what was posted here is checked before the lock that would refuse it
-        cursor.execute("SET CONSTRAINTS accounting_entry_check IMMEDIATE")
-        cursor.execute("SET CONSTRAINTS accounting_entry_check DEFERRED")
     year.closed_at = timezone.now()
     year.save(update_fields=["closed_at"])
     AccountingSettings.objects.filter(company=year.company_id).exclude(
