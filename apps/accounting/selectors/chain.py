@@ -13,12 +13,15 @@ from dataclasses import dataclass
 from django.db import connection, transaction
 from django.utils.translation import gettext_lazy as _
 
+# The text of ``accounting_item_payload``, written out: a function called for each of a million items takes most of the time.
+_ITEM = """'{"account":' || i.account_id || ',"amount_currency":"' || round(i.amount_currency, 4) || '","credit":"'
+               || round(i.credit, 4) || '","currency":"' || c.code || '","debit":"' || round(i.debit, 4) || '","name":'
+               || to_json(i.name)::text || ',"partner":' || coalesce(i.partner_id::text, 'null') || '}'"""
 _WALK = """
 WITH sealed AS (
     SELECT i.entry_id, sum(i.debit - i.credit) AS difference,
            bool_and(i.posted AND i.company_id = e.company_id AND i.journal_id = e.journal_id AND i.date = e.date) AS alike,
-           string_agg(accounting_item_payload(i.account_id, i.amount_currency, i.credit, c.code, i.debit, i.name, i.partner_id),
-                      ',' ORDER BY i.position, i.id) AS items
+           string_agg(__ITEM__, ',' ORDER BY i.position, i.id) AS items
     FROM accounting_journalitem i
     JOIN accounting_journalentry e ON e.id = i.entry_id
     JOIN core_currency c ON c.id = i.currency_id
@@ -67,7 +70,7 @@ LEFT JOIN judged first ON first.journal_id = j.id AND first.chain_index = x.firs
 LEFT JOIN judged last ON last.journal_id = j.id AND last.chain_index = x.last_place
 LEFT JOIN judged bad ON bad.journal_id = j.id AND bad.chain_index = x.first_broken
 WHERE j.id = ANY(%(journals)s) ORDER BY j.company_id, j.code
-"""
+""".replace("__ITEM__", _ITEM)
 # Series whose next number is not the one after their last.
 _SERIES = """
 SELECT s.journal_id, s.prefix FROM accounting_numberseries s
