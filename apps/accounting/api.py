@@ -301,6 +301,7 @@ class InvoiceResource(Resource):
         "lines": NestedSpec(
             InvoiceLine,
             link="invoice",
+            with_document=True,
             fields=(
                 "sequence",
                 "kind",

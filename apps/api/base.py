@@ -114,6 +114,8 @@ class NestedSpec:
     help: Any = ""
     currency: str = "currency"  # as in ``Resource``
     currencies: Mapping[str, str] = field(default_factory=dict)
+    #: Whoever sees the document and may view rows of the kind sees all of its rows: no rule narrows them further.
+    with_document: bool = False
 
     def __post_init__(self) -> None:
         if self.writes not in ("children", "service", "never"):

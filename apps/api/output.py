@@ -227,7 +227,10 @@ def nested_rows(plan: Plan, name: str, pks: Sequence[Any], actor: Actor) -> dict
     found: dict[Any, list[Row]] = {}
     if not pks:
         return found
-    rows = visible(nested.source.model, actor).filter(**{f"{link}__in": pks})
+    if nested.source.with_document and actor.can(nested.source.model, "view"):
+        rows = nested.source.model._base_manager.filter(**{f"{link}__in": pks})
+    else:
+        rows = visible(nested.source.model, actor).filter(**{f"{link}__in": pks})
     rows = rows.order_by(link, *nested.source.ordering)
     rows = annotated(nested.plan, rows, names, actor)
     for row, item in render_pairs(nested.plan, rows, Selection(names), actor, also=(link,), few=True):
