@@ -58,7 +58,14 @@ function balanceOut(row, grid) {
     row.values.debit = row.values.credit = "0";
     const { balance } = sums(grid);
     row.values[balance > 0n ? "credit" : "debit"] = plainUnits(balance < 0n ? -balance : balance);
-    grid.redraw(row);
+    // Only these two cells: somebody may be typing in another one of the line.
+    for (const name of ["debit", "credit"]) {
+        const input = grid.body.querySelector(`tr[data-key="${row.key}"] [data-col="${name}"]`);
+        if (input && input !== document.activeElement) {
+            const zero = units(row.values[name]) === 0n;
+            input.value = zero ? "" : shown(row.values[name], config.language, config.decimals);
+        }
+    }
 }
 
 /* Taxes on items: the server tells which items they will add. */

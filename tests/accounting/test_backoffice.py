@@ -256,6 +256,17 @@ def test_actions_lead_to_what_they_made_and_warn_only_of_what_is_dangerous(
     assert "payments are unmatched" in dangerous.content.decode()
 
 
+def test_digits_find_accounts_by_the_beginning_of_their_code(books: Books) -> None:
+    client = browser(books, "accountant")
+    address = reverse("admin:autocomplete") + "?target=accounting.account&term="
+
+    found = [row["text"] for row in client.get(address + "70").json()["results"]]
+    named = [row["text"] for row in client.get(address + "services").json()["results"]]
+
+    assert found == ["700000 Sales", "705000 Services sold"]
+    assert "705000 Services sold" in named
+
+
 def test_tax_items_of_an_entry_are_told_before_it_is_saved(books: Books) -> None:
     rows = [
         {"account": books.accounts.expense.pk, "debit": "100", "taxes": [books.taxes.purchase21.pk]},

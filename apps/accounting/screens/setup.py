@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.db import models
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.translation import gettext as _
@@ -50,6 +51,17 @@ class AccountAdmin(RecordAdmin):
         (gettext_lazy("Notes"), {"classes": ["tab"], "fields": ("note",)}),
     )
     select_fields = ("currency",)
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: models.QuerySet[Any], search_term: str
+    ) -> tuple[models.QuerySet[Any], bool]:
+        """Digits are the beginning of a code: 40 finds 4000 and 401, not 1040."""
+        term = (search_term or "").strip()
+        if term and term.replace(".", "").isdigit():
+            by_code = queryset.filter(code__startswith=term)
+            if by_code.exists():
+                return by_code.order_by("code", "pk"), False
+        return super().get_search_results(request, queryset, search_term)
 
     def get_buttons(self, request: HttpRequest, record: Any) -> list[Button]:
         if not actor_of(request).can(JournalItem, "view"):
