@@ -242,7 +242,7 @@ def _rows(found: Sequence[Sequence[Any]], memory: SetupMemory) -> Iterator[Row]:
     steps = memory.by_key(Currency, {values[10] for values in found})
     for values in found:
         account, own = accounts[values[6]], companies[values[2]].company.currency
-        yield Row(
+        whole: list[Any] = [
             *values[:7],
             account.type,
             account.reconcile,
@@ -251,7 +251,8 @@ def _rows(found: Sequence[Sequence[Any]], memory: SetupMemory) -> Iterator[Row]:
             own.pk,
             own.rounding,
             *values[19:],
-        )
+        ]
+        yield Row(*whole)
 
 
 # ------------------------------------------------------------------------------------------------------------ writing
