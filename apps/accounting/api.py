@@ -287,7 +287,9 @@ class InvoiceResource(Resource):
             needs=("state",),
             type=list,
             in_list=False,
-            help="of a draft: what to look at before it is confirmed, such as a vendor's reference that is used already",
+            in_answers=False,
+            help="of a draft, when it is read: what to look at before it is confirmed, such as a vendor's reference that is"
+            " used already",
         ),
     }
     inputs: ClassVar[Mapping[str, Input]] = {

@@ -44,7 +44,8 @@ class Computed:
     * ``row``: ``(row: Mapping[str, Any], *, actor) -> value`` over the raw columns, without queries; the columns that
       it reads are named in ``needs`` (attribute names such as ``project_id``).
 
-    ``type`` is the Python type of the value (``str int bool Decimal date datetime dict list``).
+    ``type`` is the Python type of the value (``str int bool Decimal date datetime dict list``). ``in_list`` and
+    ``in_answers`` say whether lists show it unasked, and whether the answers to writes and actions do.
     """
 
     expression: Any = None
@@ -55,6 +56,7 @@ class Computed:
     nullable: bool = True
     help: Any = ""
     in_list: bool = True
+    in_answers: bool = True
 
     def __post_init__(self) -> None:
         given = [part for part in (self.expression, self.batch, self.row) if part is not None]

@@ -34,9 +34,11 @@ class Selection:
     expand: frozenset[str] = frozenset()
 
 
-def everything(plan: Plan, actor: Actor, expand: Iterable[str] = ()) -> Selection:
-    """All that the actor may read: the form of one record."""
-    return Selection(plan.readable(actor), frozenset(expand))
+def answered(plan: Plan, actor: Actor) -> Selection:
+    """What the answer to a write shows: all that the actor may read, but what only those who ask want to pay for."""
+    names = plan.readable(actor)
+    costly = {name for name, computed in plan.computed.items() if not computed.source.in_answers}
+    return Selection(tuple(name for name in names if name not in costly) if costly else names)
 
 
 def annotated(plan: Plan, queryset: QuerySet[Any], names: Iterable[str], actor: Actor) -> QuerySet[Any]:

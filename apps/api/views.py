@@ -33,7 +33,7 @@ from apps.api.commands import Command, available_names
 from apps.api.conditions import narrow, unknown_parameter
 from apps.api.encoding import json_response
 from apps.api.idempotency import replayable
-from apps.api.output import Row, Selection, annotated, everything, render_found
+from apps.api.output import Row, Selection, annotated, answered, render_found
 from apps.api.paging import ListRequest, answer, read_ordering, read_page
 from apps.api.plan import Plan
 from apps.api.throttling import TokenRateThrottle
@@ -175,7 +175,7 @@ class ResourceView(ApiView):
     def represent(self, records: Sequence[models.Model], *, selection: Selection | None = None) -> list[Row]:
         """The records as they are in the database now, in the given order. One that the actor may write but not see is
         reduced to its id."""
-        selection = selection or everything(self.plan, self.actor)
+        selection = selection or answered(self.plan, self.actor)
         rows = self.plan.resource.queryset(self.actor).filter(pk__in=[record.pk for record in records])
         rows = annotated(self.plan, rows, selection.names, self.actor)
         found = render_found(self.plan, rows, selection, self.actor)
