@@ -15,7 +15,7 @@ from django.db import connection, models
 _ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
 _SPECIAL = re.compile(r"[\\\t\n\r]").search
 BLOCK = 500  # rows that are sent together
-FEW = 20  # up to so many rows an INSERT is as quick, and a statement less
+FEW = 1  # up to so many rows an INSERT is as quick, and a statement less
 
 
 def draw_keys(sequence: str, count: int) -> list[int]:
