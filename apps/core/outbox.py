@@ -36,7 +36,7 @@ class HandlerFailed(Exception):
     """One or more handlers of an event raised; the others were delivered."""
 
 
-def drain(*, seconds: float = 2.0, pause: float = 0.03) -> int:
+def drain(*, seconds: float = 2.0, pause: float = 0.15) -> int:
     """Deliver what waits and what comes meanwhile, until nothing does or the time is over; answers how many events were
     dealt with. While it looks by itself, commits need not wake anybody."""
     handled = 0
