@@ -78,6 +78,14 @@ def opening_page(request: HttpRequest) -> HttpResponseBase:
     company = current_company(request)
     row = own_settings(actor, company)
     is_sent = request.method == "POST"
+    try:
+        rest = unaffected_account(company.pk)
+    except ValidationFailed as error:
+        if is_sent:
+            raise
+        messages.warning(request, error.message)  # without a chart there is nothing to open
+        may_load = actor.can(AccountingSettings, "chart")
+        return HttpResponseRedirect(reverse("admin:accounting_chart") if may_load else record_url(row))
     form = OpeningForm.build(actor, row.opening_entry, company.pk, request.POST if is_sent else None)
     text = request.POST.get(FIELD, "") if is_sent else ""
     errors: Mapping[str, Sequence[str]] = {}
@@ -112,7 +120,7 @@ def opening_page(request: HttpRequest) -> HttpResponseBase:
         "entry": row.opening_entry,
         "entry_url": record_url(JournalEntry, row.opening_entry_id) if row.opening_entry_id else "",
         "entry_date": date_format(row.opening_entry.date, "SHORT_DATE_FORMAT") if row.opening_entry else "",
-        "rest_account": str(unaffected_account(company.pk)),
+        "rest_account": str(rest),
         "back": record_url(row),
     }
     return TemplateResponse(request, "accounting/opening.html", context)
