@@ -183,9 +183,13 @@ class RecordService(Generic[M]):
         return self.update(records, {"active": True}, actor=actor)
 
     def lock(self, pks: Sequence[Any], actor: Actor, operation: str) -> list[M]:
-        """The rows, locked in primary-key order, each within the actor's rules for ``operation``."""
+        """The rows, locked in primary-key order, each within the actor's rules for ``operation``.
+
+        Keys never change, so that others may go on linking to the rows, unless they are about to be deleted.
+        """
         rows = visible(self.model, actor, operation, queryset=self.model._base_manager.all())
-        locked = read_records(rows.filter(pk__in=pks).order_by("pk").select_for_update(of=("self",)))
+        rows = rows.filter(pk__in=pks).order_by("pk")
+        locked = read_records(rows.select_for_update(of=("self",), no_key=operation != "delete"))
         if len(locked) != len(set(pks)):
             missing = list(self.model._base_manager.filter(pk__in=pks))
             require_visible(missing, actor, operation)

@@ -27,7 +27,7 @@ def imported_keys(entries: Sequence[JournalEntry]) -> set[Key]:
 def lock_imported(keys: set[Key]) -> None:
     """Lock the posted items that wait for these numbers: items are locked before the chains of journals."""
     if keys:
-        list(_waiting(keys).order_by("pk").select_for_update(of=("self",)).values_list("pk"))
+        list(_waiting(keys).order_by("pk").select_for_update(of=("self",), no_key=True).values_list("pk"))
 
 
 def match_imported(keys: set[Key], *, actor: Actor) -> None:

@@ -572,7 +572,9 @@ def _match_mirrors(
     open_pks = sorted(item.pk for item, _mirror in pairs if item.residual or item.residual_currency)
     locked = {
         row.pk: row
-        for row in JournalItem.objects.filter(pk__in=open_pks).order_by("pk").select_for_update(of=("self",))
+        for row in JournalItem.objects.filter(pk__in=open_pks)
+        .order_by("pk")
+        .select_for_update(of=("self",), no_key=True)
     }
     if any(
         (row.residual, row.residual_currency) != (row.balance, row.amount_currency) for row in locked.values()

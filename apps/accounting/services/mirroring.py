@@ -59,7 +59,7 @@ def mirror_documents(pks: Iterable[int]) -> list[Invoice]:
 def _mirror(document: Invoice, company_pk: int, partner: Partner) -> Invoice:
     with transaction.atomic():
         # Two handlers at once: the second finds the first one's mirror.
-        Invoice.objects.select_for_update().get(pk=document.pk)
+        Invoice.objects.select_for_update(no_key=True).get(pk=document.pk)
         existing = Invoice.objects.filter(mirrored_invoice=document).first()
         if existing is not None:
             return existing

@@ -190,7 +190,7 @@ def _send_one(pk: int, run: RunHandle) -> None:
     document = official_pdf(pk, actor=actor)
     with unit_of_work(actor):
         invoice = (
-            Invoice.objects.select_for_update(of=("self",))
+            Invoice.objects.select_for_update(of=("self",), no_key=True)
             .select_related("company", "currency", "partner")
             .get(pk=pk)
         )
