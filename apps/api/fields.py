@@ -252,7 +252,9 @@ def _load_decimal(value: Any) -> Decimal:
         number = Decimal(value.strip() if isinstance(value, str) else value)
     except InvalidOperation:
         raise ValueError(_('Send a decimal number as text, such as "12.50".')) from None
-    if not number.is_finite() or (number and abs(number.adjusted()) > LONGEST_NUMBER):
+    if not number.is_finite():
+        raise ValueError(_('Send a decimal number as text, such as "12.50".'))
+    if number and abs(number.adjusted()) > LONGEST_NUMBER:
         raise ValueError(_("This number is too large."))
     return number
 
