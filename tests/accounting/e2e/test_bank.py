@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import datetime
-import os
 import re
 from collections.abc import Callable
 from decimal import Decimal
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 
 from apps.accounting.models import (
     Invoice,
@@ -26,6 +23,7 @@ from apps.core.records import service_for
 from tests.accounting.factories import Books
 from tests.accounting.payment_helpers import make_invoices
 from tests.e2e.browser import DESKTOP, PHONE
+from tests.e2e.looks import fault_free, keep
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
@@ -35,27 +33,6 @@ pytestmark = [
 OpenPage = Callable[..., Any]
 DAY = datetime.date(2026, 3, 20)
 BANK = "/admin/accounting/bank/"
-
-
-def fault_free(page: Any) -> None:
-    """No violation of the accessibility rules that is serious or worse, and nothing wider than the screen."""
-    found = Axe().run(page).response["violations"]
-    serious = [
-        f"{item['id']}: {node['target']} {node['failureSummary'][:200]}"
-        for item in found
-        if item["impact"] in ("serious", "critical")
-        for node in item["nodes"]
-    ]
-    assert not serious, f"{page.url}\n" + "\n".join(serious)
-    wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
-    assert wide <= 0, f"{page.url} is {wide} px wider than the screen"
-
-
-def keep(page: Any, name: str) -> None:
-    """With SCREENSHOTS=<folder> in the environment, pictures for people to look at."""
-    folder = os.environ.get("SCREENSHOTS")
-    if folder:
-        page.screenshot(path=str(Path(folder) / f"{name}.png"), full_page=True)
 
 
 def ready(page: Any, line: StatementLine | None) -> None:

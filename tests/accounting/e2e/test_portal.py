@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from decimal import Decimal
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 
 from apps.accounting.services.register import register_payment
 from apps.chatter.constants import COMMENT
@@ -21,6 +18,7 @@ from tests.accounting.factories import make_term
 from tests.accounting.invoice_tools import line
 from tests.accounting.portal_tools import days, files, posted, shop
 from tests.e2e.browser import DESKTOP, PHONE
+from tests.e2e.looks import fault_free, keep
 
 __all__ = ["files", "shop"]  # fixtures
 pytestmark = [
@@ -28,27 +26,6 @@ pytestmark = [
     pytest.mark.django_db(transaction=True),
     pytest.mark.xdist_group("e2e"),
 ]
-
-
-def fault_free(page: Any) -> None:
-    """No violation of the accessibility rules that is serious or worse, and nothing wider than the screen."""
-    found = Axe().run(page).response["violations"]
-    serious = [
-        f"{item['id']}: {node['target']} {node['failureSummary'][:200]}"
-        for item in found
-        if item["impact"] in ("serious", "critical")
-        for node in item["nodes"]
-    ]
-    assert not serious, f"{page.url}\n" + "\n".join(serious)
-    wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
-    assert wide <= 0, f"{page.url} is {wide} px wider than the screen"
-
-
-def keep(page: Any, name: str) -> None:
-    """With SCREENSHOTS=<folder> in the environment, pictures for people to look at."""
-    folder = os.environ.get("SCREENSHOTS")
-    if folder:
-        page.screenshot(path=str(Path(folder) / f"{name}.png"), full_page=True)
 
 
 @pytest.fixture

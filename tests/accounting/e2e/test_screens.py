@@ -20,10 +20,10 @@ from apps.accounting.models import (
 from apps.accounting.services.posting import post_invoices
 from apps.contacts.models import Partner
 from apps.core.records import service_for
-from tests.accounting.e2e.looks import fault_free, keep
 from tests.accounting.factories import Books
 from tests.accounting.invoice_tools import line, make
 from tests.e2e.browser import DESKTOP, PHONE
+from tests.e2e.looks import fault_free, keep
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),

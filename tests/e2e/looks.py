@@ -1,4 +1,4 @@
-"""What every page of accounting has to look like: no fault of accessibility, nothing wider than the screen."""
+"""What every page has to look like: no fault of accessibility, nothing wider than the screen."""
 
 from __future__ import annotations
 
