@@ -44,6 +44,8 @@ class RecordService(Generic[M]):
     model: type[M]
     # Fields that are not ``editable`` on the model but that services may pass on behalf of the system.
     internal_fields: ClassVar[frozenset[str]] = frozenset()
+    # Whether others may go on linking to rows that are locked to be changed. Not where a change must wait for those links.
+    may_be_linked: ClassVar[bool] = False
 
     def __init__(self, model: type[M]) -> None:
         self.model = model
@@ -183,13 +185,12 @@ class RecordService(Generic[M]):
         return self.update(records, {"active": True}, actor=actor)
 
     def lock(self, pks: Sequence[Any], actor: Actor, operation: str) -> list[M]:
-        """The rows, locked in primary-key order, each within the actor's rules for ``operation``.
-
-        Keys never change, so that others may go on linking to the rows, unless they are about to be deleted.
-        """
+        """The rows, locked in primary-key order, each within the actor's rules for ``operation``."""
         rows = visible(self.model, actor, operation, queryset=self.model._base_manager.all())
         rows = rows.filter(pk__in=pks).order_by("pk")
-        locked = read_records(rows.select_for_update(of=("self",), no_key=operation != "delete"))
+        locked = read_records(
+            rows.select_for_update(of=("self",), no_key=self.may_be_linked and operation != "delete")
+        )
         if len(locked) != len(set(pks)):
             missing = list(self.model._base_manager.filter(pk__in=pks))
             require_visible(missing, actor, operation)

@@ -135,7 +135,7 @@ def test_lock_precedes_the_write(world: SimpleNamespace, gadget: Gadget) -> None
         sell_gadgets([gadget], actor=world.ann)
 
     statements = [query["sql"] for query in seen.captured_queries]
-    lock = next(n for n, sql in enumerate(statements) if "FOR NO KEY UPDATE" in sql)
+    lock = next(n for n, sql in enumerate(statements) if "FOR UPDATE" in sql)
     write = next(n for n, sql in enumerate(statements) if sql.startswith('UPDATE "dummy_gadget"'))
     assert lock < write and "ORDER BY" in statements[lock]
 

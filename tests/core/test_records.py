@@ -140,10 +140,10 @@ def test_rows_are_locked_in_key_order_before_the_write(world: SimpleNamespace) -
         gadgets.update(reversed(made), {"note": "x"}, actor=world.ann)
 
     statements = [query["sql"] for query in seen.captured_queries]
-    lock = next(n for n, sql in enumerate(statements) if "FOR NO KEY UPDATE" in sql)
+    lock = next(n for n, sql in enumerate(statements) if "FOR UPDATE" in sql)
     write = next(n for n, sql in enumerate(statements) if sql.startswith('UPDATE "dummy_gadget"'))
     assert lock < write
-    assert 'ORDER BY "dummy_gadget"."id" ASC FOR NO KEY UPDATE OF "dummy_gadget"' in statements[lock]
+    assert 'ORDER BY "dummy_gadget"."id" ASC FOR UPDATE OF "dummy_gadget"' in statements[lock]
 
 
 def test_another_companys_record_looks_missing(world: SimpleNamespace, gadget: Gadget) -> None:

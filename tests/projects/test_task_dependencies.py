@@ -183,7 +183,7 @@ def test_rows_are_locked_in_order_before_they_are_written(world: SimpleNamespace
         mark_done(tasks[::-1], actor=world.bob)
 
     statements = [query["sql"] for query in seen.captured_queries]
-    locking = next(n for n, sql in enumerate(statements) if "FOR NO KEY UPDATE" in sql)
+    locking = next(n for n, sql in enumerate(statements) if "FOR UPDATE" in sql)
     writing = next(n for n, sql in enumerate(statements) if sql.startswith('UPDATE "projects_task"'))
     assert locking < writing
     assert 'ORDER BY "projects_task"."id"' in statements[locking]

@@ -60,6 +60,9 @@ class JournalEntryService(RecordService[JournalEntry]):
     rows with ``id`` keep it and what they leave out. Debit and credit must be equal whenever items are written.
     ``compute_taxes``: whether the tax items of items with taxes are made (``EntryTaxes.complete``)."""
 
+    # A reversal and a write-off of one entry would wait for each other: the write-off's own entry names it.
+    may_be_linked = True
+
     def create(self, rows: Sequence[Mapping[str, Any]], *, actor: Actor) -> list[JournalEntry]:
         problems = Problems(len(rows) > 1)
         plain, lists, taxes = [], [], []
