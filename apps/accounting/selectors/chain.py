@@ -119,7 +119,7 @@ class JournalProof:
 def verify_journals(journal_pks: Collection[int]) -> list[JournalProof]:
     """Walk the chains of journals: two statements, however many entries they have, in one snapshot of the books.
 
-    Reading a million items takes a few seconds and about 300 MB of PostgreSQL's memory; postings are not held up.
+    A million items take ten to twenty seconds; postings are not held up.
     """
     names = {"journals": sorted(set(journal_pks))}
     with transaction.atomic(), connection.cursor() as cursor:
