@@ -1,5 +1,7 @@
 /* What the forms with a grid have in common: the parcel that is posted, keys to save, the config of the page. */
 
+import { units } from "./numbers.js";
+
 export function pageConfig() {
     return JSON.parse(document.getElementById("ac-config").textContent);
 }
@@ -16,6 +18,20 @@ export async function postJson(address, body, signal) {
     });
     const told = await answer.json();
     return { ok: answer.ok, told };
+}
+
+/* One side or the other: who types a debit takes the credit away. */
+export function oneSide(name) {
+    return (row, grid) => {
+        const other = name === "debit" ? "credit" : "debit";
+        if (units(row.values[name]) !== 0n && units(row.values[other]) !== 0n) {
+            row.values[other] = "0";
+            const input = grid.body.querySelector(`tr[data-key="${row.key}"] [data-col="${other}"]`);
+            if (input) {
+                input.value = "";
+            }
+        }
+    };
 }
 
 /* Put the lines into the form when it is sent; keep it back while cells hold what nobody understands. */

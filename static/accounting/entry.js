@@ -1,7 +1,7 @@
 /* The form of a journal entry: items with debit and credit, their balance, and the amount that is still missing. */
 
 import { localSource, remoteSource } from "./combo.js";
-import { choosing, pageConfig, postJson, sendWith } from "./document.js";
+import { choosing, oneSide, pageConfig, postJson, sendWith } from "./document.js";
 import { Grid } from "./grid.js";
 import { plainUnits, shown, units } from "./numbers.js";
 
@@ -11,18 +11,12 @@ const form = document.querySelector("form#journalentry_form");
 let added = [];  // the tax items that saving will add
 let timer = 0, running = null;
 
-/* One side or the other: who types a debit takes the credit away. */
-function only(name) {
+/* An amount that somebody typed: it is no longer the one that balances the entry. */
+function typed(name) {
+    const settle = oneSide(name);
     return (row, grid) => {
         row.own = true;
-        const other = name === "debit" ? "credit" : "debit";
-        if (units(row.values[name]) !== 0n && units(row.values[other]) !== 0n) {
-            row.values[other] = "0";
-            const input = grid.body.querySelector(`tr[data-key="${row.key}"] [data-col="${other}"]`);
-            if (input) {
-                input.value = "";
-            }
-        }
+        settle(row, grid);
     };
 }
 
@@ -122,8 +116,8 @@ const all = [
     ),
     choosing({ name: "partner", title: titles.partner, type: "choice", width: "10rem" }, [], config.partnerLabels, remoteSource(config.partnersUrl)),
     { name: "name", title: titles.name, type: "text", wide: true },
-    { name: "debit", title: titles.debit, type: "number", width: "7rem", decimals: config.decimals, blankZero: true, edited: only("debit") },
-    { name: "credit", title: titles.credit, type: "number", width: "7rem", decimals: config.decimals, blankZero: true, edited: only("credit") },
+    { name: "debit", title: titles.debit, type: "number", width: "7rem", decimals: config.decimals, blankZero: true, edited: typed("debit") },
+    { name: "credit", title: titles.credit, type: "number", width: "7rem", decimals: config.decimals, blankZero: true, edited: typed("credit") },
     choosing({ name: "taxes", title: titles.taxes, type: "choices", width: "7.5rem" }, config.taxes, config.taxLabels, localSource(config.taxes)),
     { name: "amount_currency", title: titles.amount_currency, type: "number", width: "7rem", blankZero: true, empty: "" },
     choosing({ name: "currency", title: titles.currency, type: "choice", width: "4.5rem" }, config.currencies, {}, localSource(config.currencies)),

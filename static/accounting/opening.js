@@ -1,25 +1,11 @@
 /* Opening balances: a row for each account, what debit and credit leave, and rows of partners among them. */
 
 import { localSource, remoteSource } from "./combo.js";
-import { choosing, pageConfig, sendWith } from "./document.js";
+import { choosing, oneSide, pageConfig, sendWith } from "./document.js";
 import { Grid } from "./grid.js";
 import { plainUnits, shown, units } from "./numbers.js";
 
 const config = pageConfig(), titles = config.columnTitles;
-
-/* One side or the other: who types a debit takes the credit away. */
-function only(name) {
-    return (row, grid) => {
-        const other = name === "debit" ? "credit" : "debit";
-        if (units(row.values[name]) !== 0n && units(row.values[other]) !== 0n) {
-            row.values[other] = "0";
-            const input = grid.body.querySelector(`tr[data-key="${row.key}"] [data-col="${other}"]`);
-            if (input) {
-                input.value = "";
-            }
-        }
-    };
-}
 
 function show(grid) {
     let debit = 0n, credit = 0n;
@@ -39,8 +25,8 @@ const all = [
         config.accounts, config.accountLabels,
         config.accountsComplete ? localSource(config.accounts) : remoteSource(config.accountsUrl),
     ),
-    { name: "debit", title: titles.debit, ...amount, edited: only("debit") },
-    { name: "credit", title: titles.credit, ...amount, edited: only("credit") },
+    { name: "debit", title: titles.debit, ...amount, edited: oneSide("debit") },
+    { name: "credit", title: titles.credit, ...amount, edited: oneSide("credit") },
     choosing({ name: "partner", title: titles.partner, type: "choice", width: "10rem" }, [], config.partnerLabels, remoteSource(config.partnersUrl)),
     { name: "label", title: titles.label, type: "text", width: "9rem" },
     { name: "date_maturity", title: titles.date_maturity, type: "date", width: "9rem" },

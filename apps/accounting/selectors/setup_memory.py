@@ -48,10 +48,6 @@ class SetupMemory:
         """``settings_of_many``. At most one statement."""
         return _answer(self._settings, company_pks, settings_of_many)
 
-    def line(self, company_pk: int) -> tuple[int, ...]:
-        """A company and its parents, nearest first."""
-        return company_line_of(self.settings([company_pk])[company_pk])
-
     def journals(self, company_pks: Iterable[int]) -> list[Journal]:
         """The journals for sales and purchases that belong to the companies, with ``allowed_pks``. At most one statement."""
 
