@@ -20,7 +20,7 @@ from rest_framework.views import APIView
 
 from apps.api import encoding, problems
 from apps.api.authentication import BearerAuthentication, SessionAuthentication, actor_of
-from apps.api.base import CREATE, DELETE, DETAIL, LIST, UPDATE
+from apps.api.base import CREATE, DELETE, DETAIL, LIST, UPDATE, Resource
 from apps.api.bodies import (
     read_create,
     read_object,
@@ -283,8 +283,9 @@ class CollectionView(ResourceView):
         for _own, nested in split:
             require_nested_rights(plan, nested, self.actor)
         has_nested = any(nested for _own, nested in split)
-        # The service opens the same unit of work; only more than one write needs one around them.
-        with unit_of_work(self.actor) if has_nested else nullcontext():
+        # A service opens a unit of work of its own; more than one write, as a resource's own ``create`` may make, needs one around.
+        alone = not has_nested and type(plan.resource).create is Resource.create
+        with nullcontext() if alone else unit_of_work(self.actor):
             records = plan.resource.create([own for own, _nested in split], actor=self.actor)
             if has_nested:
                 write_nested(plan, records, [nested for _own, nested in split], self.actor)
